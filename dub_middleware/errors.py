@@ -1,0 +1,107 @@
+"""Every exception of the package, in one tree.
+
+::
+
+    DubError
+    ├── ConfigError(ValueError)            a wrong option, told at start-up
+    ├── MissingDependencyError(ImportError) an extra that is not installed
+    ├── EventError(ValueError)             a lead or sale that breaks a rule of Dub's API
+    ├── OutboxError                        the durable queue cannot take or give events
+    ├── APIError                           Dub or Segment answered with an error
+    ├── WebhookError                       a webhook request that must not be trusted
+    │   ├── SignatureError
+    │   └── PayloadError(ValueError)
+    ├── FQLError(ValueError)               a subscription that Segment's parser rejects
+    └── MappingError(ValueError)           a mapping that Segment's mapping-kit rejects
+
+``except DubError`` catches whatever this package raises on purpose.
+Inside a visitor's request nothing of it is raised: see `dub_middleware.wsgi`.
+"""
+
+from __future__ import annotations
+
+
+class DubError(Exception):
+    """The root of the tree; never raised itself."""
+
+
+class ConfigError(DubError, ValueError):
+    """Raised at construction when an option has a wrong name, type or value.
+
+    The message names the option, the value seen and what is allowed.
+    """
+
+    def __init__(self, option: str, message: str) -> None:
+        self.option = option
+        super().__init__(message)
+
+
+class MissingDependencyError(DubError, ImportError):
+    """Raised on import or construction when an optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        self.package = package
+        self.extra = extra
+        super().__init__(
+            f"{package} is not installed. Install it with: pip install 'dub-middleware[{extra}]'"
+        )
+
+
+class EventError(DubError, ValueError):
+    """Raised when a lead or sale breaks a rule of Dub's API; nothing has been stored or sent."""
+
+    def __init__(self, field: str, value: object, rule: str) -> None:
+        self.field = field
+        self.value = value
+        self.rule = rule
+        shown = repr(value)
+        if len(shown) > 120:
+            shown = f"{shown[:117]}..."
+        super().__init__(f"{field}: {rule} (got {shown})")
+
+
+class OutboxError(DubError):
+    """Raised by outbox commands when the store cannot be opened, read or written."""
+
+
+class APIError(DubError):
+    """Raised when Dub or Segment answers a direct call with an error.
+
+    ``status`` is the HTTP status; ``code`` and ``doc_url`` come from Dub's error envelope.
+    """
+
+    def __init__(
+        self, status: int, message: str, *, code: str | None = None, doc_url: str | None = None
+    ) -> None:
+        self.status = status
+        self.code = code
+        self.doc_url = doc_url
+        super().__init__(f"{status} {code}: {message}" if code else f"{status}: {message}")
+
+
+class WebhookError(DubError):
+    """The request is not a webhook to act on; subclasses say why."""
+
+
+class SignatureError(WebhookError):
+    """Raised when the ``Dub-Signature`` of a webhook is missing, malformed or wrong. Answer 401."""
+
+
+class PayloadError(WebhookError, ValueError):
+    """Raised when a webhook's body is not an event as Dub sends it. Answer 400."""
+
+
+class FQLError(DubError, ValueError):
+    """Raised when a subscription is not valid FQL; ``position`` is the offset of the first error."""
+
+    def __init__(self, message: str, *, position: int | None = None) -> None:
+        self.position = position
+        super().__init__(message if position is None else f"{message} (at position {position})")
+
+
+class MappingError(DubError, ValueError):
+    """Raised when a mapping is invalid or uses a directive that is not supported; ``path`` says where."""
+
+    def __init__(self, message: str, *, path: str | None = None) -> None:
+        self.path = path
+        super().__init__(f"{path}: {message}" if path else message)
