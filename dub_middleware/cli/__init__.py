@@ -1,0 +1,48 @@
+"""The command line: ``dub-middleware COMMAND``, one module a command, imported when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from dub_middleware.errors import DubError
+
+#: name → what it does; the module of that name has configure(parser) and run(args)
+COMMANDS: dict[str, str] = {}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 done, 1 failed, 2 wrong usage."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    name = next((word for word in arguments if not word.startswith("-")), None)
+    parser = _parser(name)
+    args = parser.parse_args(arguments)
+    if args.command is None:
+        parser.print_help()
+        return 2
+    command = importlib.import_module(f"{__name__}.{args.command}")
+    try:
+        return int(command.run(args))
+    except DubError as error:
+        print(f"dub-middleware {args.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # `events tail | head` is normal use; what is left in our buffer has no reader
+        sys.stdout = None
+        return 0
+
+
+def _parser(wanted: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dub-middleware", description="Conversion tracking with Dub links for any Python web app."
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        sub = commands.add_parser(name, help=summary, description=summary)
+        if name == wanted:
+            importlib.import_module(f"{__name__}.{name}").configure(sub)
+    return parser
