@@ -1,0 +1,3 @@
+"""Leads and sales: events, the durable outbox that holds them and the destinations that receive them."""
+
+from __future__ import annotations
