@@ -1,21 +1,59 @@
 # Two commands: `make demo` and `make test`. Both set up everything they need.
-PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+JOBS ?= 2# test processes
+ARGS ?=# passed on to pytest: make test ARGS='tests/test_cookies.py -k domain'
+JS_TESTS = $(wildcard tests/js/*.test.js tests/js/*.test.mjs)
+export VENV PYTHON
 
-.PHONY: help setup test lint
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-js setup lint format build-static check-static clean
+
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(VENV)/.ready: pyproject.toml
-	@if command -v uv >/dev/null 2>&1; then uv venv -q --allow-existing --python $(PYTHON) $(VENV) && uv pip install -q --python $(BIN)/python -e '.[dev]'; \
-	else $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'; fi
-	@touch $@
+demo: $(VENV)/.demo ## run the Acme shop and a local Dub, and print what to open
+	@$(BIN)/python -m demo_app $(ARGS)
 
-setup: $(VENV)/.ready ## build the environment
+test: setup test-js ## run every test
+	@.ci/setup chromium
+	@.ci/setup postgresql
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q $(ARGS)
 
-test: setup ## run every test
-	$(BIN)/python -m pytest
+test-js: ## run the tests of the script (Node)
+	@.ci/setup node
+	@if command -v node >/dev/null 2>&1 && [ -n "$(JS_TESTS)" ]; then node --test $(JS_TESTS); fi
+
+setup: $(VENV)/.ready ## build the environment for working on the project
 
 lint: setup ## ruff and mypy
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## let ruff put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+build-static: static/node_modules ## build the script from static/src (npm)
+	cd static && npm run --silent build
+
+check-static: build-static ## fail when static/dist is not what static/src gives
+	@git diff --exit-code --stat -- static/dist && test -z "$$(git status --porcelain -- static/dist)" \
+	|| { echo "static/dist is not what static/src gives: run make build-static and commit the result."; exit 1; }
+
+clean: ## remove what these targets have built
+	rm -rf $(VENV) static/node_modules build dist .cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.ready: pyproject.toml
+	@.ci/setup environment dev
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.demo: pyproject.toml
+	@.ci/setup environment server,django
+	@touch $@
+
+static/node_modules: static/package-lock.json
+	@.ci/setup node
+	cd static && npm ci --silent --no-audit --no-fund
+	@touch $@
