@@ -1,0 +1,81 @@
+"""Fixtures for every test: one Chromium for the whole run, a fresh browser context for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+# Every name resolves to this machine: a test may use any host (www.shop.test), none reaches the network.
+CHROMIUM_ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--host-resolver-rules=MAP * 127.0.0.1",
+]
+
+
+def chromium_path() -> str | None:
+    """Find Chromium: ``DUB_TEST_CHROMIUM``, then the usual names on the PATH."""
+    if named := os.environ.get("DUB_TEST_CHROMIUM"):
+        return named
+    return next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One headless Chromium for the run; ask for `context` or `page` unless a test needs the process."""
+    from playwright.sync_api import sync_playwright
+
+    path = chromium_path()
+    if path is None:
+        pytest.fail(
+            "Chromium is not installed: apt-get install chromium, or set DUB_TEST_CHROMIUM to its path.",
+            pytrace=False,
+        )
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, headless=True, args=CHROMIUM_ARGS)
+        _hide_event_loop()
+        yield launched
+        _show_event_loop(launched)
+        launched.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser profile of this test alone: own cookies, cache and storage."""
+    _show_event_loop(browser)
+    fresh = browser.new_context()
+    fresh.set_default_timeout(10_000)
+    yield fresh
+    fresh.close()
+    _hide_event_loop()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    """An empty tab of `context`."""
+    return context.new_page()
+
+
+# Playwright's sync API leaves its loop marked as running in this thread between two calls,
+# where every later test's asyncio.run() would refuse to start: mark it only while a browser test runs.
+def _hide_event_loop() -> None:
+    asyncio._set_running_loop(None)
+
+
+def _show_event_loop(browser: Browser) -> None:
+    asyncio._set_running_loop(browser._impl_obj._loop)
