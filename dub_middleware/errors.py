@@ -8,6 +8,7 @@
     ├── EventError(ValueError)             a lead or sale that breaks a rule of Dub's API
     ├── OutboxError                        the durable queue cannot take or give events
     ├── APIError                           Dub or Segment answered with an error
+    ├── TransportError                     no complete answer came in time
     ├── WebhookError                       a webhook request that must not be trusted
     │   ├── SignatureError
     │   └── PayloadError(ValueError)
@@ -77,6 +78,14 @@ class APIError(DubError):
         self.code = code
         self.doc_url = doc_url
         super().__init__(f"{status} {code}: {message}" if code else f"{status}: {message}")
+
+
+class TransportError(DubError):
+    """Raised when no complete answer came; ``sent`` says whether the request may have been acted on."""
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        self.sent = sent
+        super().__init__(message)
 
 
 class WebhookError(DubError):

@@ -1,0 +1,114 @@
+"""Requests over kept-alive connections."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+import urllib3
+from urllib3.util import SKIP_HEADER
+
+from dub_middleware.conversions.http.answers import Answer
+from dub_middleware.conversions.http.connections import exchange, new_pool
+from dub_middleware.errors import TransportError
+
+
+class HTTPClient:
+    """Send requests over kept-alive connections; safe to share between threads and to carry over a fork.
+
+    ``connect``, ``read`` and ``total`` are seconds. ``total`` is a wall deadline on the monotonic clock for
+    everything after the name look-up: it also ends an answer that trickles in byte by byte. An answer
+    of more than ``max_body`` bytes is given up.
+    """
+
+    def __init__(
+        self,
+        *,
+        connect: float = 2.0,
+        read: float = 10.0,
+        total: float = 15.0,
+        max_body: int = 64 * 1024,
+        connections: int = 16,
+        user_agent: str | None = "dub-middleware",
+    ) -> None:
+        self._connect, self._read, self._total = connect, read, total
+        self._max_body = max_body
+        self._connections = connections
+        self._user_agent = user_agent
+        self._pools: dict[int, urllib3.PoolManager] = {}  # by process id
+
+    def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+        """Send one request and return the whole answer, whatever its status.
+
+        Raises `TransportError` when there was no answer, or not all of it in time and size.
+        """
+        exchange.begin(self._total, self._read)
+        response: urllib3.BaseHTTPResponse | None = None
+        try:
+            response = self._pool_of_process().urlopen(
+                method,
+                url,
+                body=body or None,
+                headers=self._complete(headers, body),
+                timeout=urllib3.Timeout(connect=min(self._connect, self._total), read=self._read),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+            )
+            content = self._content(response)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            _discard(response)
+            raise TransportError(_reason(error), sent=exchange.sent) from error
+        except BaseException:
+            _discard(response)
+            raise
+        received = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status, received, content)
+
+    def close(self) -> None:
+        """Close the idle connections; the client may be used again."""
+        pool = self._pools.pop(os.getpid(), None)
+        if pool is not None:
+            pool.clear()
+
+    def _pool_of_process(self) -> urllib3.PoolManager:
+        """The pool of this process: a socket shared with a parent would mix up two conversations."""
+        pool = self._pools.get(os.getpid())
+        if pool is None:
+            for parent in list(self._pools):
+                self._pools.pop(parent, None)  # closes our copies of its sockets, not the conversation
+            # setdefault instead of a lock, which a fork could leave locked for ever
+            pool = self._pools.setdefault(os.getpid(), new_pool(self._connections))
+        return pool
+
+    def _complete(self, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
+        complete = {"accept-encoding": "identity"}  # what is not compressed cannot be a bomb
+        complete["user-agent"] = self._user_agent or SKIP_HEADER
+        complete.update((name.lower(), value) for name, value in headers.items())
+        if not body:
+            complete["content-length"] = "0"
+        return complete
+
+    def _content(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        chunks: list[bytes] = []
+        room = self._max_body
+        while chunk := response.read(min(room + 1, 65536)):
+            chunks.append(chunk)
+            room -= len(chunk)
+            if room < 0:
+                raise urllib3.exceptions.HTTPError(f"the answer has more than {self._max_body} bytes")
+        response.release_conn()
+        return b"".join(chunks)
+
+
+def _discard(response: urllib3.BaseHTTPResponse | None) -> None:
+    if response is not None:
+        response.close()
+
+
+def _reason(error: BaseException) -> str:
+    # urllib3 puts the object's address and the pool into its messages; the cause alone says what happened
+    text = re.sub(r"<[^<>]* at 0x[0-9a-f]+>(: )?|\w*ConnectionPool\([^()]*\):? ?", "", str(error)).strip()
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,112 @@
+"""Connections that keep a deadline, know when they have been idle too long and tell what has been sent."""
+
+from __future__ import annotations
+
+import functools
+import socket
+import ssl
+import threading
+import time
+from typing import Any
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+MAX_IDLE = 20.0  # seconds; beyond, a load balancer may have dropped the socket without telling us
+
+
+class _Exchange(threading.local):
+    """The request this thread is busy with. urllib3 offers no way to hand a deadline down to the socket."""
+
+    deadline = float("inf")
+    patience = float("inf")
+    sent = False
+
+    def begin(self, total: float, patience: float) -> None:
+        self.deadline = time.monotonic() + total
+        self.patience = patience
+        self.sent = False
+
+    def remaining(self) -> float:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the deadline of the whole request has passed")
+        return min(left, self.patience)
+
+
+exchange = _Exchange()
+
+
+class _PlainSocket(socket.socket):
+    """A socket whose every wait ends at the deadline: a timeout per receive never stops a trickle."""
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(exchange.remaining())
+        return super().recv_into(*args, **kwargs)
+
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        self.settimeout(exchange.remaining())
+        return super().sendall(*args, **kwargs)
+
+
+class _TLSSocket(ssl.SSLSocket):
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(exchange.remaining())
+        return super().recv_into(*args, **kwargs)
+
+    def send(self, *args: Any, **kwargs: Any) -> int:  # sendall of an SSLSocket loops over send
+        self.settimeout(exchange.remaining())
+        return super().send(*args, **kwargs)
+
+
+class _Connection(HTTPConnection):
+    _idle_since = float("inf")
+
+    def _new_conn(self) -> socket.socket:
+        plain = super()._new_conn()
+        timeout = plain.gettimeout()
+        bounded = _PlainSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
+        bounded.settimeout(timeout)
+        return bounded
+
+    @property
+    def is_connected(self) -> bool:
+        return time.monotonic() - self._idle_since < MAX_IDLE and super().is_connected
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        super().request(*args, **kwargs)
+        exchange.sent = True  # the kernel has all of it; before, the far side cannot have a whole request
+
+    def getresponse(self) -> Any:
+        self._idle_since = time.monotonic()
+        return super().getresponse()
+
+
+class _TLSConnection(_Connection, HTTPSConnection):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["ssl_context"] = tls_context()
+        super().__init__(*args, **kwargs)
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TLSPool(HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+def new_pool(connections: int) -> urllib3.PoolManager:
+    """Return a pool that keeps up to ``connections`` sockets open for each host."""
+    manager = urllib3.PoolManager(num_pools=8, maxsize=connections)
+    manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+    return manager
+
+
+@functools.cache
+def tls_context() -> ssl.SSLContext:
+    """Return the one context of the process: loading the system's certificates takes 20 ms and a megabyte."""
+    context = ssl.create_default_context()
+    context.sslsocket_class = _TLSSocket
+    return context

@@ -1,0 +1,37 @@
+"""What goes onto the wire: where to, and as which bytes."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from dub_middleware.errors import ConfigError
+
+
+def to_json(value: Any) -> bytes:
+    """Return ``value`` as compact JSON in UTF-8; NaN and infinities are a ValueError."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def base_url(option: str, value: str) -> str:
+    """Return ``value`` without a trailing slash, or raise `ConfigError` when it is no base URL."""
+    try:
+        parts = urlsplit(value)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except (ValueError, AttributeError, TypeError):
+        valid = False
+    if (
+        not valid
+        or parts.username is not None
+        or parts.query
+        or parts.fragment
+        or re.search(r"[\s\\]", value)
+    ):
+        raise ConfigError(
+            option,
+            f"{option} must be an http or https URL without credentials, query and fragment, "
+            f"such as 'https://api.dub.co', not {value!r}.",
+        )
+    return value.rstrip("/")
