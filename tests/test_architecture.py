@@ -19,6 +19,7 @@ ADAPTERS = REQUEST | {"relay", "wsgi", "asgi", "conversions"}
 #: dub_middleware; the parts of conversions and segment have lines of their own.
 DRAWING: dict[str, set[str]] = {
     "errors": set(),
+    "records": set(),
     "config": {"errors"},
     "cookies": FOUNDATION,
     "capture": FOUNDATION | {"cookies"},
@@ -33,7 +34,8 @@ DRAWING: dict[str, set[str]] = {
     "conversions.http": FOUNDATION,
     "conversions.currencies": set(),
     "conversions.events": FOUNDATION | {"conversions.currencies"},
-    "conversions.destinations": FOUNDATION | {"conversions.events", "conversions.http"},
+    "conversions.destinations": FOUNDATION
+    | {"records", "conversions.currencies", "conversions.events", "conversions.http"},
     "conversions.outbox": FOUNDATION | {"conversions.events"},
     "conversions.worker": FOUNDATION
     | {"conversions.events", "conversions.destinations", "conversions.outbox"},
@@ -45,7 +47,7 @@ DRAWING: dict[str, set[str]] = {
     "segment.gateway": {"errors", "segment.fql", "segment.mapping", "segment.actions", "conversions"},
     "segment.source": {"errors", "webhooks", "conversions"},
     "segment": {"errors"},
-    "webhooks": FOUNDATION,
+    "webhooks": FOUNDATION | {"records"},
     "server": FOUNDATION | {"script", "segment", "webhooks", "conversions"},
     "testing": {"", "conversions"},
 }

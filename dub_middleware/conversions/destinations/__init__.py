@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
 
-__all__ = ["Delivery", "Destination", "Outcome", "State"]
+from dub_middleware.conversions.events import Lead, Sale
+
+__all__ = ["Delivery", "Destination", "Outcome", "State", "generated_invoice_id"]
 
 State = Literal[
     "delivered",  # the far side took it and says what it did with it
@@ -72,7 +74,7 @@ class Destination(Protocol):
     concurrency: int
     """How many `send` calls may run at once."""
 
-    def prepare(self, event: Any, *, id: str, timestamp: datetime) -> bytes:  # noqa: A002
+    def prepare(self, event: Lead | Sale, *, id: str, timestamp: datetime) -> bytes:  # noqa: A002
         """Return the bytes to store for a `Lead` or `Sale`.
 
         Raises `EventError` for an event that this destination would never take.
@@ -89,3 +91,11 @@ class Destination(Protocol):
     def close(self) -> None:
         """Give back sockets; safe to call twice."""
         ...
+
+
+def generated_invoice_id(id: str) -> str:  # noqa: A002
+    """Return the invoice id of a sale accepted as ``id`` that came without one.
+
+    Every destination uses the same, so that Dub recognises the sale when it arrives on two ways.
+    """
+    return f"dmw_{id}"

@@ -78,7 +78,8 @@ class HTTPClient:
         pool = self._pools.get(os.getpid())
         if pool is None:
             for parent in list(self._pools):
-                self._pools.pop(parent, None)  # closes our copies of its sockets, not the conversation
+                if parent != os.getpid():
+                    self._pools.pop(parent, None)  # closes our copies of its sockets, not the conversation
             # setdefault instead of a lock, which a fork could leave locked for ever
             pool = self._pools.setdefault(os.getpid(), new_pool(self._connections))
         return pool
