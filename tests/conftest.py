@@ -1,4 +1,4 @@
-"""Fixtures for every test: one Chromium for the whole run, a fresh browser context for each test."""
+"""Fixtures for every test: one Chromium and one PostgreSQL for the whole run, fresh for each test."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from postgres_server import PostgresServer, find_binaries
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -79,3 +80,21 @@ def _hide_event_loop() -> None:
 
 def _show_event_loop(browser: Browser) -> None:
     asyncio._set_running_loop(browser._impl_obj._loop)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this test run, started when the first test asks for it."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("needs the PostgreSQL server programs (Debian: apt install postgresql)")
+    server = PostgresServer(binaries)
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """The URL of an empty database that no other test has seen."""
+    return postgres_server.create_database()
