@@ -304,8 +304,7 @@ def test_a_slow_server_does_not_hold_up_others(stub: DubStub, dub: DubAPI) -> No
     stub.fail(Fault("hang"))
     with ThreadPoolExecutor(2) as pool:
         hanging = pool.submit(send, dub, lead(customer_external_id="slow"))
-        while not stub.requests:
-            pass
+        stub.wait_for_requests(1)
         assert send(dub, lead(customer_external_id="quick")).state == "delivered"
         stub.stopping.set()
         assert hanging.result(20).state == "ambiguous"

@@ -78,6 +78,7 @@ class StubServer:
         self.permanent: Fault | None = None  # what every request meets while it is set
         self._faults: deque[Fault] = deque()
         self._lock = threading.Lock()
+        self._arrival = threading.Condition(self._lock)
         self.in_flight = 0
         self.most_in_flight = 0
         self.stopping = threading.Event()
@@ -117,6 +118,12 @@ class StubServer:
         self._server.server_close()
         self._thread.join(10)
 
+    def wait_for_requests(self, count: int, timeout: float = 20.0) -> None:
+        """Return once this many requests have come in; fail the test after ``timeout`` seconds."""
+        with self._arrival:
+            arrived = self._arrival.wait_for(lambda: len(self.requests) >= count, timeout)
+        assert arrived, f"{len(self.requests)} of {count} requests came within {timeout} s"
+
     def drop_connections(self) -> None:
         """Close every open connection from this side, as a restarting server does."""
         self._server.drop()
@@ -130,6 +137,7 @@ class StubServer:
             self.requests.append(request)
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
+            self._arrival.notify_all()
 
     def _left(self) -> None:
         with self._lock:
