@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+
 from postgres_server import PostgresServer, find_binaries
 
 if TYPE_CHECKING:

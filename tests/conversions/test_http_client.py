@@ -110,6 +110,16 @@ class TestRequests:
             "content-length": "4",
         }
 
+    @pytest.mark.parametrize(
+        ("tail", "path"),
+        [("", "/"), ("/", "/"), ("/a//b", "/a//b"), ("/a?b=http://c/d", "/a?b=http://c/d")],
+    )
+    def test_go_to_the_path_that_was_asked_for(
+        self, server: StubServer, client: HTTPClient, tail: str, path: str
+    ) -> None:
+        post(client, server.url + tail)
+        assert server.requests[0].path == path
+
     def test_may_go_without_a_user_agent(self, server: StubServer) -> None:
         client = HTTPClient(user_agent=None)
         client.request("GET", server.url, {})

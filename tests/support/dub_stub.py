@@ -65,6 +65,15 @@ class DubStub(StubServer):
         self._invoices: dict[str, Reply] = {}
         self._state = threading.Lock()
 
+    def know(self, customer_id: str, click_id: str, *, leads: int = 1) -> None:
+        """Know this customer as one who came by this click, with so many leads that a sale may follow."""
+        self._customers[customer_id] = {"clickId": click_id, "leads": leads}
+
+    def forget(self) -> None:
+        """Forget which leads and invoices were seen: the seven days of Dub's have passed."""
+        self._seen.clear()
+        self._invoices.clear()
+
     def answer(self, request: Request) -> Reply:
         try:
             with self._state:
@@ -138,7 +147,7 @@ class DubStub(StubServer):
             return nobody
         if customer is not None and (not customer["leads"] or self.lag[customer_id] > 0):
             self.lag[customer_id] -= 1
-            name = body.get("leadEventName", "null")
+            name = body.get("leadEventName") or "null"
             raise Refusal(
                 404, f"Lead event not found for externalId: {customer_id} and leadEventName: {name}"
             )

@@ -13,6 +13,8 @@ from dub_middleware.conversions.http.answers import Answer
 from dub_middleware.conversions.http.connections import exchange, new_pool
 from dub_middleware.errors import TransportError
 
+MAX_ORIGINS = 64  # whose connections are kept open; webhooks may go to very many
+
 
 class HTTPClient:
     """Send requests over kept-alive connections; safe to share between threads and to carry over a fork.
@@ -32,26 +34,29 @@ class HTTPClient:
         connections: int = 16,
         user_agent: str | None = "dub-middleware",
     ) -> None:
-        self._connect, self._read, self._total = connect, read, total
+        self._read, self._total = read, total
+        self._timeout = urllib3.Timeout(connect=min(connect, total), read=read)
         self._max_body = max_body
         self._connections = connections
         self._user_agent = user_agent
-        self._pools: dict[int, urllib3.PoolManager] = {}  # by process id
+        self._pools: dict[tuple[int, str], urllib3.HTTPConnectionPool] = {}  # by process id and origin
 
     def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
         """Send one request and return the whole answer, whatever its status.
 
         Raises `TransportError` when there was no answer, or not all of it in time and size.
         """
+        origin, target = _split(url)
+        pool = self._pool_of_process(origin)
         exchange.begin(self._total, self._read)
         response: urllib3.BaseHTTPResponse | None = None
         try:
-            response = self._pool_of_process().urlopen(
+            response = pool.urlopen(
                 method,
-                url,
+                target,
                 body=body or None,
                 headers=self._complete(headers, body),
-                timeout=urllib3.Timeout(connect=min(self._connect, self._total), read=self._read),
+                timeout=self._timeout,
                 retries=False,
                 redirect=False,
                 preload_content=False,
@@ -69,19 +74,19 @@ class HTTPClient:
 
     def close(self) -> None:
         """Close the idle connections; the client may be used again."""
-        pool = self._pools.pop(os.getpid(), None)
-        if pool is not None:
-            pool.clear()
+        for pool in self._pools.values():
+            pool.close()
+        self._pools = {}
 
-    def _pool_of_process(self) -> urllib3.PoolManager:
+    def _pool_of_process(self, origin: str) -> urllib3.HTTPConnectionPool:
         """The pool of this process: a socket shared with a parent would mix up two conversations."""
-        pool = self._pools.get(os.getpid())
+        key = (os.getpid(), origin)
+        pool = self._pools.get(key)
         if pool is None:
-            for parent in list(self._pools):
-                if parent != os.getpid():
-                    self._pools.pop(parent, None)  # closes our copies of its sockets, not the conversation
+            for other in list(self._pools)[:-MAX_ORIGINS]:
+                self._pools.pop(other, None)
             # setdefault instead of a lock, which a fork could leave locked for ever
-            pool = self._pools.setdefault(os.getpid(), new_pool(self._connections))
+            pool = self._pools.setdefault(key, new_pool(origin, self._connections))
         return pool
 
     def _complete(self, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
@@ -102,6 +107,12 @@ class HTTPClient:
                 raise urllib3.exceptions.HTTPError(f"the answer has more than {self._max_body} bytes")
         response.release_conn()
         return b"".join(chunks)
+
+
+def _split(url: str) -> tuple[str, str]:
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority}", slash + path or "/"
 
 
 def _discard(response: urllib3.BaseHTTPResponse | None) -> None:

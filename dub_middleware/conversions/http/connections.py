@@ -9,9 +9,9 @@ import threading
 import time
 from typing import Any
 
-import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util import parse_url
 
 MAX_IDLE = 20.0  # seconds; beyond, a load balancer may have dropped the socket without telling us
 
@@ -62,6 +62,30 @@ class _TLSSocket(ssl.SSLSocket):
 
 class _Connection(HTTPConnection):
     _idle_since = float("inf")
+    _held: list[bytes] | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        return time.monotonic() - self._idle_since < MAX_IDLE and super().is_connected
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        # Head and body in one packet: sent apart, as http.client does, they wake the peer twice.
+        held: list[bytes] = []
+        self._held = held
+        super().request(*args, **kwargs)
+        self._held = None
+        self.send(b"".join(held))
+        exchange.sent = True  # the kernel has all of it; before, the far side cannot have a whole request
+
+    def send(self, data: Any) -> None:
+        if self._held is None:
+            super().send(data)
+        else:
+            self._held.append(data)
+
+    def getresponse(self) -> Any:
+        self._idle_since = time.monotonic()
+        return super().getresponse()
 
     def _new_conn(self) -> socket.socket:
         plain = super()._new_conn()
@@ -69,18 +93,6 @@ class _Connection(HTTPConnection):
         bounded = _PlainSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
         bounded.settimeout(timeout)
         return bounded
-
-    @property
-    def is_connected(self) -> bool:
-        return time.monotonic() - self._idle_since < MAX_IDLE and super().is_connected
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        super().request(*args, **kwargs)
-        exchange.sent = True  # the kernel has all of it; before, the far side cannot have a whole request
-
-    def getresponse(self) -> Any:
-        self._idle_since = time.monotonic()
-        return super().getresponse()
 
 
 class _TLSConnection(_Connection, HTTPSConnection):
@@ -97,11 +109,11 @@ class _TLSPool(HTTPSConnectionPool):
     ConnectionCls = _TLSConnection
 
 
-def new_pool(connections: int) -> urllib3.PoolManager:
-    """Return a pool that keeps up to ``connections`` sockets open for each host."""
-    manager = urllib3.PoolManager(num_pools=8, maxsize=connections)
-    manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
-    return manager
+def new_pool(origin: str, connections: int) -> HTTPConnectionPool:
+    """Return a pool that keeps up to ``connections`` sockets open to ``origin``, such as ``https://api.dub.co``."""
+    parts = parse_url(origin)
+    kind = _TLSPool if parts.scheme == "https" else _Pool
+    return kind(str(parts.host), parts.port, maxsize=connections)
 
 
 @functools.cache
