@@ -20,8 +20,9 @@ ADAPTERS = REQUEST | {"relay", "wsgi", "asgi", "conversions"}
 DRAWING: dict[str, set[str]] = {
     "errors": set(),
     "records": set(),
-    "config": {"errors"},
-    "cookies": FOUNDATION,
+    "rules": {"errors"},
+    "config": {"errors", "rules"},
+    "cookies": FOUNDATION | {"rules"},
     "capture": FOUNDATION | {"cookies"},
     "inject": FOUNDATION,
     "script": FOUNDATION,

@@ -1,0 +1,191 @@
+"""Every option of the middleware, in one frozen dataclass that refuses wrong values at start-up.
+
+The same names work everywhere: keyword options of `DubMiddleware`, ``DUB_*`` environment variables,
+Flask's ``DUB_*`` keys and Django's ``DUB`` dictionary.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from dub_middleware import rules
+from dub_middleware.errors import ConfigError
+
+#: called with the WSGI environ of the request (on ASGI: its WSGI view)
+EnvironTest = Callable[[dict[str, Any]], bool]
+
+NINETY_DAYS = 7_776_000
+
+
+def _option(default: Any, doc: str, rule: rules.Rule, *, secret: bool = False) -> Any:
+    return field(default=default, repr=not secret, metadata={"doc": doc, "rule": rule})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Hold the validated options of one middleware.
+
+    Raises:
+        ConfigError: an option has a wrong type or value, or two options contradict each other.
+    """
+
+    path: str = _option(
+        "/_dub",
+        "URL path below which the script and the relay answer; pages there never reach the app.",
+        rules.path,
+    )
+    inject: bool | EnvironTest = _option(
+        True,
+        "Put the script into HTML pages; or a callable of the WSGI environ that decides a request.",
+        rules.switch,
+    )
+    script_src: str | None = _option(
+        None,
+        "URL of the script when you host it elsewhere; by default the bundle is served below `path`.",
+        rules.src,
+    )
+    relay: Literal["conversions", "all"] | None = _option(
+        "conversions",
+        "What `path` + `/track/` forwards to `api_host`: client-side leads and sales; "
+        "`all` adds clicks and visits, only for servers that honour `X-Forwarded-For`; `None` for nothing.",
+        rules.one_of("conversions", "all", None),
+    )
+    api_host: str = _option("https://api.dub.co", "Dub's API, or a server that speaks it.", rules.url)
+    publishable_key: str | None = _option(
+        None,
+        "Dub's publishable key (`dub_pk_…`), for conversions sent by the browser.",
+        rules.publishable_key,
+    )
+    domains: Mapping[str, str | tuple[str, ...]] = _option(
+        None,
+        "Short-link domain for `?via=` clicks (`refer`), domain of site visits (`site`), domains whose links "
+        "carry the click id on (`outbound`).",
+        rules.domains,
+    )
+    query_params: tuple[str, ...] = _option(
+        (), "Query parameters that hold a link key, tried before `via`.", rules.names
+    )
+    attribution_model: Literal["last-click", "first-click"] = _option(
+        "last-click", "Which click of a visitor counts.", rules.one_of("last-click", "first-click")
+    )
+    cookie_domain: str | None = _option(
+        "auto",
+        "`auto`: the domain Dub's script would write (`.` + host without `www.`); `None`: this host only; "
+        "or a domain of yours that covers the host.",
+        rules.cookie_domain,
+    )
+    cookie_max_age: int = _option(
+        NINETY_DAYS, "Seconds the click id is kept; browsers cap it at 400 days.", rules.max_age
+    )
+    cookie_secure: bool | Literal["auto"] = _option(
+        "auto", "`Secure` on the cookie; `auto`: when the request came by https.", rules.auto_or_bool
+    )
+    cookie_samesite: Literal["Lax", "Strict", "None"] = _option(
+        "Lax", "`SameSite` of the cookie; `None` needs `Secure`.", rules.one_of("Lax", "Strict", "None")
+    )
+    cookie_path: str = _option("/", "`Path` of the cookie.", rules.cookie_path)
+    consent: EnvironTest | None = _option(
+        None, "Callable of the WSGI environ; without its yes nothing is stored.", rules.test
+    )
+    respect_gpc: bool = _option(
+        False, "Treat Global Privacy Control (`Sec-GPC: 1`) as no consent.", rules.boolean
+    )
+    clean_url: bool = _option(False, "Remove `dub_id` from the address bar once it is stored.", rules.boolean)
+    secret_key: tuple[str | bytes, ...] | str | bytes | None = _option(
+        None,
+        "Seals the capture in a second, signed cookie, so that `visit.captured_at` can be trusted; "
+        "a list rotates keys: the first signs, all verify.",
+        rules.secrets,
+        secret=True,
+    )
+    nonce: Literal["auto"] | None = _option(
+        "auto",
+        "`auto`: the nonce of the response's own Content-Security-Policy goes on the tag; `None`: never.",
+        rules.one_of("auto", None),
+    )
+
+    def __post_init__(self) -> None:
+        for option in dataclasses.fields(self):
+            value = option.metadata["rule"](option.name, getattr(self, option.name))
+            object.__setattr__(self, option.name, value)
+        if self.cookie_samesite == "None" and self.cookie_secure is False:
+            raise ConfigError(
+                "cookie_secure",
+                "cookie_secure=False does not go with cookie_samesite='None': browsers refuse such a cookie. "
+                "Use cookie_secure='auto' or True, or cookie_samesite='Lax'.",
+            )
+
+    @classmethod
+    def from_mapping(
+        cls, mapping: Mapping[str, Any], *, prefix: str = "", ignore: Collection[str] = ()
+    ) -> Config:
+        """Build a Config from *mapping*, whose keys are option names in any case behind *prefix*.
+
+        Keys without the prefix, and the names in *ignore*, belong to others.
+        Strings are read as in the environment: see `from_env`.
+
+        Raises:
+            ConfigError: a key is no option (the message says which was probably meant), or a value is wrong.
+        """
+        options = {}
+        for key, value in mapping.items():
+            name = key[len(prefix) :].lower()
+            if not key.startswith(prefix) or name in ignore:
+                continue
+            option = _fields().get(name)
+            if option is None:
+                raise unknown_option(
+                    key, [f"{prefix}{known.upper()}" if prefix else known for known in _fields()]
+                )
+            options[name] = rules.from_text(option.metadata["rule"], name, value)
+        return cls(**options)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Config:
+        """Build a Config from ``DUB_*`` environment variables.
+
+        Booleans are 1/0, true/false, yes/no, on/off; lists are separated by commas; ``DUB_DOMAINS`` is JSON;
+        an empty value leaves the default. Other ``DUB_*`` variables are none of its business.
+
+        Raises:
+            ConfigError: a value is wrong, or a name is one slip away from an option.
+        """
+        named = {name: f"DUB_{name.upper()}" for name in _fields()}
+        mine = {key: environ[key] for key in named.values() if environ.get(key)}
+        for key in environ:
+            near = difflib.get_close_matches(key, named.values(), n=1, cutoff=0.93)
+            if key.startswith("DUB_") and near and key not in named.values():
+                raise unknown_option(key, list(named.values()))
+        return cls.from_mapping(mine, prefix="DUB_")
+
+    @classmethod
+    def of(cls, config: Config | None, options: Mapping[str, Any]) -> Config:
+        """Return *config* with *options* laid over it; with neither, the defaults.
+
+        Raises:
+            ConfigError: an option is unknown or wrong, or *config* is no Config.
+        """
+        if config is not None and not isinstance(config, Config):
+            raise ConfigError(
+                "config", f"config={config!r} is not a Config. Pass Config(...), or the options by name."
+            )
+        for name in options:
+            if name not in _fields():
+                raise unknown_option(name, list(_fields()))
+        return dataclasses.replace(config or cls(), **options)
+
+
+def unknown_option(name: str, known: list[str]) -> ConfigError:
+    """Return the error for an option that does not exist, with the nearest one that does."""
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return ConfigError(name, f"{name!r} is not an option.{hint} Options are: {', '.join(known)}.")
+
+
+def _fields() -> dict[str, dataclasses.Field[Any]]:
+    return {option.name: option for option in dataclasses.fields(Config)}
