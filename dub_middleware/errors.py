@@ -12,6 +12,9 @@
     ├── WebhookError                       a webhook request that must not be trusted
     │   ├── SignatureError
     │   └── PayloadError(ValueError)
+    ├── StoreError                         the server's database cannot be opened, read or written
+    │   ├── ConflictError                  a value that must be unique is taken
+    │   └── AttributionError               a lead or sale that belongs to no click, link or customer
     ├── FQLError(ValueError)               a subscription that Segment's parser rejects
     └── MappingError(ValueError)           a mapping that Segment's mapping-kit rejects
 
@@ -98,6 +101,41 @@ class SignatureError(WebhookError):
 
 class PayloadError(WebhookError, ValueError):
     """Raised when a webhook's body is not an event as Dub sends it. Answer 400."""
+
+
+class StoreError(DubError):
+    """Raised when the server's database cannot be opened, read or written."""
+
+
+class ConflictError(StoreError):
+    """Raised when a value that must be unique is taken; ``field`` names it, as ``key`` or ``external_id``."""
+
+    def __init__(self, field: str, value: str) -> None:
+        self.field = field
+        self.value = value
+        super().__init__(f"{field} {value!r} is taken")
+
+
+class AttributionError(StoreError):
+    """Raised when a lead or sale cannot be attributed; nothing has been stored.
+
+    ``reason`` is ``no_click_id``, ``click_not_found``, ``link_not_found``, ``link_disabled`` or
+    ``lead_not_found``; ``click_id``, ``link_id`` and ``customer_id`` say what was looked at.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        click_id: str | None = None,
+        link_id: str | None = None,
+        customer_id: str | None = None,
+    ) -> None:
+        self.reason = reason
+        self.click_id = click_id
+        self.link_id = link_id
+        self.customer_id = customer_id
+        super().__init__(f"{reason}: click {click_id!r}, link {link_id!r}, customer {customer_id!r}")
 
 
 class FQLError(DubError, ValueError):

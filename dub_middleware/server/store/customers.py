@@ -1,0 +1,224 @@
+"""Customers: who signed up or bought, known by the caller's own id of them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from dub_middleware.errors import ConflictError
+from dub_middleware.server.store.engine import Database
+from dub_middleware.server.store.ids import new_id
+from dub_middleware.server.store.models import Customer, CustomerDetails, from_ms, to_ms
+from dub_middleware.server.store.schema import customers, links
+
+_NAMES = (
+    (
+        "Brave",
+        "Bright",
+        "Calm",
+        "Clever",
+        "Eager",
+        "Gentle",
+        "Happy",
+        "Jolly",
+        "Kind",
+        "Lively",
+        "Quick",
+        "Wise",
+    ),
+    ("Amber", "Azure", "Coral", "Crimson", "Emerald", "Golden", "Indigo", "Ivory", "Jade", "Ruby", "Silver"),
+    (
+        "Badger",
+        "Crane",
+        "Dolphin",
+        "Falcon",
+        "Fox",
+        "Heron",
+        "Koala",
+        "Lynx",
+        "Otter",
+        "Owl",
+        "Panda",
+        "Raven",
+    ),
+)
+
+
+class Customers:
+    """The customers table."""
+
+    def __init__(self, database: Database, now: Callable[[], int]) -> None:
+        self._database = database
+        self._now = now
+
+    def get(self, customer_id: str) -> Customer | None:
+        return self._one(customers.c.id == customer_id)
+
+    def get_by_external_id(self, external_id: str) -> Customer | None:
+        return self._one(customers.c.external_id == external_id)
+
+    def create(
+        self, details: CustomerDetails, *, country: str | None = None, created_at: datetime | None = None
+    ) -> Customer:
+        """Add a customer that came through no link. Raises `ConflictError` with field ``external_id``."""
+        at = self._now() if created_at is None else to_ms(created_at)
+        with self._database.write() as connection:
+            customer, is_new = add_customer(self._database, connection, details, at, country=country)
+        if not is_new:
+            raise ConflictError("external_id", details.external_id)
+        return customer
+
+    def update(self, customer_id: str, changes: Mapping[str, str | None]) -> Customer | None:
+        """Change ``external_id``, ``name``, ``email``, ``avatar`` or ``country``.
+
+        Raises `ConflictError` when another customer has that external id.
+        """
+        if unknown := sorted(changes.keys() - {"external_id", "name", "email", "avatar", "country"}):
+            raise TypeError(f"{unknown[0]!r} of a customer cannot be changed.")
+        if changes:
+            try:
+                with self._database.write() as connection:
+                    connection.execute(
+                        sa.update(customers).where(customers.c.id == customer_id).values(dict(changes))
+                    )
+            except sa.exc.IntegrityError as error:
+                raise ConflictError("external_id", str(changes.get("external_id"))) from error
+        return self.get(customer_id)
+
+    def delete(self, customer_id: str) -> bool:
+        """Forget a customer; their events stay, without a name."""
+        with self._database.write() as connection:
+            return bool(
+                connection.execute(sa.delete(customers).where(customers.c.id == customer_id)).rowcount
+            )
+
+    def page(
+        self,
+        *,
+        search: str | None = None,
+        email: str | None = None,
+        external_id: str | None = None,
+        country: str | None = None,
+        link_id: str | None = None,
+        sort_by: Literal["created_at", "sale_amount", "first_sale_at"] = "created_at",
+        descending: bool = True,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[Customer]:
+        """One page of customers; ``search`` looks into name, e-mail and external id."""
+        where = _conditions(search, email=email, external_id=external_id, country=country, link_id=link_id)
+        # "no sale yet" comes last in either direction, on both databases
+        columns = (customers.c[sort_by], customers.c.pk)
+        order = [column.desc() if descending else column.asc() for column in columns]
+        statement = _select().where(*where).order_by(order[0].nulls_last(), order[1])
+        with self._database.read() as connection:
+            rows = connection.execute(statement.limit(limit).offset(offset)).mappings()
+            return [_customer(row) for row in rows]
+
+    def count(
+        self,
+        *,
+        search: str | None = None,
+        email: str | None = None,
+        external_id: str | None = None,
+        country: str | None = None,
+        link_id: str | None = None,
+    ) -> int:
+        where = _conditions(search, email=email, external_id=external_id, country=country, link_id=link_id)
+        joined = customers.outerjoin(links, links.c.pk == customers.c.link)
+        with self._database.read() as connection:
+            statement = sa.select(sa.func.count()).select_from(joined).where(*where)
+            return connection.execute(statement).scalar_one()
+
+    def _one(self, where: sa.ColumnElement[bool]) -> Customer | None:
+        with self._database.read() as connection:
+            return _first(connection, where)
+
+
+def add_customer(
+    database: Database,
+    connection: sa.Connection,
+    details: CustomerDetails,
+    at: int,
+    *,
+    click: Mapping[Any, Any] | None = None,
+    country: str | None = None,
+) -> tuple[Customer, bool]:
+    """Add a customer, or find the one another transaction added meanwhile; say whether it is new."""
+    row = {
+        "id": new_id("cus"),
+        "external_id": details.external_id,
+        "name": details.name or details.email or random_name(),
+        "email": details.email,
+        "avatar": details.avatar,
+        "country": country,
+        "created_at": at,
+    }
+    if click is not None:
+        row |= {"click_id": click["click_id"], "link": click["link"], "clicked_at": click["ts"]}
+    insert = database.insert(customers).values(row).on_conflict_do_nothing(index_elements=["external_id"])
+    is_new = connection.execute(insert.returning(customers.c.pk)).scalar() is not None
+    customer = find_customer(connection, details.external_id)
+    if customer is None:
+        raise ConflictError("external_id", details.external_id)  # deleted in this very moment
+    return customer, is_new
+
+
+def find_customer(
+    connection: sa.Connection, external_id: str, *, for_update: bool = False
+) -> Customer | None:
+    """The customer with the caller's id; ``for_update`` makes a second sale of theirs wait."""
+    return _first(connection, customers.c.external_id == external_id, for_update=for_update)
+
+
+def load_customers(connection: sa.Connection, pks: Iterable[int | None]) -> dict[int, Customer]:
+    """The customers with these numbers."""
+    wanted = sorted({pk for pk in pks if pk is not None})
+    if not wanted:
+        return {}
+    rows = connection.execute(_select().where(customers.c.pk.in_(wanted))).mappings()
+    return {row["pk"]: _customer(row) for row in rows}
+
+
+def random_name() -> str:
+    """A name for someone who gave none, as Dub makes them: "Gentle Amber Heron"."""
+    return " ".join(map(secrets.choice, _NAMES))
+
+
+def _conditions(
+    search: str | None, *, link_id: str | None, **exact: str | None
+) -> list[sa.ColumnElement[bool]]:
+    where = [customers.c[name] == value for name, value in exact.items() if value is not None]
+    if link_id is not None:
+        where.append(links.c.id == link_id)
+    if search:
+        texts = (customers.c.name, customers.c.email, customers.c.external_id)
+        where.append(sa.or_(*(text.icontains(search, autoescape=True) for text in texts)))
+    return where
+
+
+def _select() -> sa.Select[Any]:
+    joined = customers.outerjoin(links, links.c.pk == customers.c.link)
+    return sa.select(customers, links.c.id.label("link_id")).select_from(joined)
+
+
+def _first(
+    connection: sa.Connection, where: sa.ColumnElement[bool], *, for_update: bool = False
+) -> Customer | None:
+    statement = _select().where(where)
+    if for_update:
+        statement = statement.with_for_update(of=customers)
+    row = connection.execute(statement).mappings().first()
+    return None if row is None else _customer(row)
+
+
+def _customer(row: Mapping[Any, Any]) -> Customer:
+    values = {"link_pk" if name == "link" else name: row[name] for name in row}
+    for name in ("clicked_at", "first_sale_at", "created_at"):
+        if values[name] is not None:
+            values[name] = from_ms(values[name])
+    return Customer(**values)

@@ -1,0 +1,126 @@
+"""One database behind one engine: how transactions begin, what they survive, how long they wait."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from dub_middleware.errors import ConfigError, StoreError
+
+BUSY_TIMEOUT = 5000  # milliseconds that a writer waits for another one
+JOURNAL_LIMIT = 64 * 1024 * 1024  # bytes that the WAL file shrinks back to
+
+
+class Database:
+    """Connections and transactions of one database URL.
+
+    ``sqlite:///path`` is one file in WAL mode; ``postgresql://…`` is driven by psycopg 3.
+    Raises `ConfigError` for any other URL, `StoreError` when the database cannot be opened.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = _parse(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = self._sqlite() if self.is_sqlite else self._postgresql()
+        self._writer = self.engine.execution_options(dub_write=True)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """One snapshot: everything read inside is of the same moment."""
+        with _told(self.url), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[sa.Connection]:
+        """One transaction, committed at the end, rolled back when the block raises.
+
+        Without ``durable`` a power cut may lose the last commits, never the file's integrity:
+        right for clicks, not for leads and sales.
+        """
+        with _told(self.url), self._writer.connect() as connection:
+            self._set_durability(connection, durable)
+            with connection.begin():
+                yield connection
+
+    def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+        """``INSERT`` of this dialect, with ``on_conflict_do_update``."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def _sqlite(self) -> sa.Engine:
+        engine = sa.create_engine(
+            self.url, connect_args={"timeout": BUSY_TIMEOUT / 1000}, pool_size=8, max_overflow=32
+        )
+
+        @sa.event.listens_for(engine, "connect")
+        def prepare(connection: Any, _: object) -> None:
+            connection.isolation_level = None  # BEGIN is ours, below
+            for pragma in (
+                "journal_mode = WAL",
+                f"journal_size_limit = {JOURNAL_LIMIT}",
+                "synchronous = FULL",
+                "cache_size = -32000",
+                "mmap_size = 1073741824",
+                "temp_store = MEMORY",
+            ):
+                connection.execute(f"PRAGMA {pragma}")
+
+        @sa.event.listens_for(engine, "begin")
+        def begin(connection: sa.Connection) -> None:
+            # a transaction that reads first and then writes cannot wait for another writer:
+            # SQLITE_BUSY_SNAPSHOT
+            writes = connection.get_execution_options().get("dub_write", False)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+        return engine
+
+    def _postgresql(self) -> sa.Engine:
+        engine = sa.create_engine(self.url, pool_size=8, max_overflow=32, pool_pre_ping=True)
+
+        @sa.event.listens_for(engine, "begin")
+        def begin(connection: sa.Connection) -> None:
+            if not connection.get_execution_options().get("dub_write", False):
+                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+        return engine
+
+    def _set_durability(self, connection: sa.Connection, durable: bool) -> None:
+        if self.is_sqlite:
+            raw: Any = connection.connection.driver_connection
+            raw.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+
+
+def _parse(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise ConfigError("database_url", f"database_url must be a database URL, not {url!r}.") from error
+    if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
+        allowed = "sqlite:///dub.db or postgresql://user@host/name"
+        raise ConfigError("database_url", f"database_url must look like {allowed}, not {url!r}.")
+    if not parsed.database or parsed.database == ":memory:":
+        raise ConfigError(
+            "database_url", f"database_url must name a file, as in sqlite:///dub.db, not {url!r}."
+        )
+    if not Path(parsed.database).parent.is_dir():
+        raise ConfigError(
+            "database_url", f"The folder of {parsed.database!r} in database_url does not exist."
+        )
+    return parsed
+
+
+@contextlib.contextmanager
+def _told(url: sa.URL) -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        raise StoreError(f"{url.render_as_string(hide_password=True)}: {error.orig}") from error

@@ -1,0 +1,26 @@
+"""Identifiers in Dub's shapes."""
+
+from __future__ import annotations
+
+import secrets
+import string
+import time
+
+_ALPHANUMERIC = string.digits + string.ascii_letters
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def random_text(length: int) -> str:
+    """``length`` random letters and digits."""
+    return "".join(secrets.choice(_ALPHANUMERIC) for _ in range(length))
+
+
+def new_click_id() -> str:
+    """16 letters and digits, as the click ids that Dub gives out."""
+    return random_text(16)
+
+
+def new_id(prefix: str) -> str:
+    """``link_1KA…``: the prefix and a ULID, 26 characters that sort by time (https://github.com/ulid/spec)."""
+    number = time.time_ns() // 1_000_000 << 80 | secrets.randbits(80)
+    return f"{prefix}_{''.join(_CROCKFORD[number >> shift & 31] for shift in range(125, -5, -5))}"
