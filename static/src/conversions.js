@@ -1,0 +1,64 @@
+import { ask, clickId, settled } from './clicks.js';
+import { publishableKey } from './config.js';
+import { allowed } from './consent.js';
+import { parked } from './parked.js';
+import { post } from './transport.js';
+import { warn } from './warn.js';
+
+/** Where calls outlive a navigation. */
+const STORAGE = 'dub_pending';
+
+/** @param {number} delay ms */
+const sleep = (delay) => new Promise((resolve) => setTimeout(resolve, delay));
+
+/**
+ * @param {any} input
+ * @param {string} path
+ * @returns {Promise<Answer>} the API's, also when that is an error
+ */
+const track = async (input, path) => {
+  /** @type {[string, any]} */
+  const item = [path, input];
+  /** @param {any} delay */
+  const pause = async (delay) => {
+    parked.add(item);
+    await delay;
+    // Gone with the next page meanwhile: this one came back from the back/forward cache.
+    if (!parked.delete(item)) await new Promise(() => {});
+  };
+  await pause(settled);
+  const body = { ...input, clickId: input?.clickId ?? (clickId() || '') };
+  // A sale without invoice id counts each time it arrives: it goes again only when it was turned away.
+  const once = body.amount && !body.invoiceId;
+  for (let attempt = 1; ; attempt++) {
+    /** @type {any} */
+    const answer = await post(path, body, publishableKey);
+    if (!answer.error) return answer;
+    if (attempt > 2 || !allowed || (answer.status != 429 && (once || answer.status < 500))) {
+      warn(`${path} failed: ${answer.error.message || answer.error}`);
+      return answer;
+    }
+    await pause(sleep(attempt * 1e3));
+  }
+};
+
+/** @param {any} input */
+export const trackLead = (input) => track(input, 'lead/client');
+
+/** @param {any} input */
+export const trackSale = (input) => track(input, 'sale/client');
+
+/** Take over what the page before could not send, and hand on what this one cannot. */
+export const carryOver = () => {
+  try {
+    const handedOn = JSON.parse(sessionStorage[STORAGE] || '[]');
+    delete sessionStorage[STORAGE];
+    for (const [path, input] of handedOn) (input.url ? ask : track)(input, path);
+    addEventListener('pagehide', () => {
+      if (parked.size) sessionStorage[STORAGE] = JSON.stringify([...parked]);
+      parked.clear();
+    });
+  } catch {
+    // storage is closed to this page
+  }
+};

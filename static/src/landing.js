@@ -1,0 +1,32 @@
+import { validClickId } from './click-id.js';
+import { clickId, land, trackClick, trackVisit } from './clicks.js';
+import { cleanUrl, domains } from './config.js';
+import { allowed } from './consent.js';
+import { linkKey, parameter } from './link-key.js';
+import { CLICK } from './names.js';
+import { restorePartner } from './partner.js';
+import { withoutClickId } from './query.js';
+
+/** Act on what the page's address brings. */
+export const readAddress = () => {
+  if (!allowed || document.prerendering) return;
+  const id = validClickId(parameter(CLICK));
+  if (id) land(id);
+  restorePartner();
+  if (domains.refer && linkKey()) trackClick();
+  else if (SITE_VISIT && domains.site && !clickId()) trackVisit();
+  if (id && cleanUrl) history.replaceState(history.state, '', withoutClickId(location.href));
+};
+
+/**
+ * Read the address again when a single-page app changes it.
+ * Not on the way back (`popstate`): those addresses have been read.
+ */
+export const watchAddress = () =>
+  /** @type {const} */ (['pushState', 'replaceState']).forEach((name) => {
+    const change = history[name];
+    history[name] = (...to) => {
+      change.apply(history, to);
+      readAddress();
+    };
+  });

@@ -1,0 +1,65 @@
+import { validClickId } from './click-id.js';
+import { domains } from './config.js';
+import { getCookie } from './cookies.js';
+import { CLICK } from './names.js';
+import { outboundHosts } from './outbound-hosts.js';
+import { withoutClickId } from './query.js';
+
+const isOutbound = /** @type {(host: string) => boolean} */ (
+  OUTBOUND_DOMAINS && outboundHosts(domains.outbound || [], location.hostname)
+);
+
+/** This page, and the `srcdoc` frames in it, which count as part of it. @type {Set<Document>} */
+const documents = /* @__PURE__ */ new Set();
+
+/**
+ * Put the click id into an element's address.
+ * A link that carries an older one gets the new one; a frame is not touched again, since that would reload it.
+ * @param {any} element
+ */
+const tag = (element) => {
+  const id = validClickId(getCookie(CLICK));
+  if (element.srcdoc) watch(element.contentDocument);
+  const name = element.srcdoc == null ? 'href' : 'src';
+  let url;
+  try {
+    url = new URL(element[name]);
+  } catch {
+    return; // no address, or none that can be outbound
+  }
+  if (!id || !isOutbound(url.hostname) || (name == 'src' && url.searchParams.has(CLICK))) return;
+  const others = withoutClickId(url.search);
+  url.search = `${others}${others ? '&' : '?'}${CLICK}=${id}`;
+  if (element[name] != url.href) element[name] = url.href;
+};
+
+/** @param {any} root */
+const tagBelow = (root) => root.querySelectorAll?.('a[href],area[href],iframe').forEach(tag);
+
+const observer = /* @__PURE__ */ new MutationObserver((records) => {
+  for (const { target, addedNodes, attributeName } of records) {
+    if (attributeName) tag(target);
+    addedNodes.forEach((node) => {
+      tag(node);
+      tagBelow(node);
+    });
+  }
+});
+
+/** @param {Document | null} root */
+const watch = (root) => {
+  if (!root || documents.has(root)) return;
+  documents.add(root);
+  observer.observe(root, { subtree: true, childList: true, attributes: true, attributeFilter: ['href', 'src'] });
+  tagBelow(root);
+};
+
+/** Tag every link there is. */
+export const tagLinks = () => documents.forEach(tagBelow);
+
+/** Tag the links that are and will be on the page. */
+export const watchLinks = () => {
+  watch(document);
+  // A frame's document exists when it has loaded; the event does not bubble.
+  document.addEventListener('load', ({ target }) => tag(target), true);
+};

@@ -1,0 +1,2 @@
+/** @param {string} message */
+export const warn = (message) => console.warn(`[dubAnalytics] ${message}`);
