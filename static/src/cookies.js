@@ -22,7 +22,7 @@ export const setCookie = (name, value) => {
     path: '/',
     sameSite: 'Lax',
     secure: location.protocol == 'https:',
-    'max-age': value ? !cookieOptions.expires && (86400 * (cookieOptions.expiresInDays || 90)) | 0 : '0',
+    'max-age': value ? !cookieOptions.expires && (86400 * (cookieOptions.expiresInDays || 90) + 0.5) | 0 : '0',
     ...cookieOptions,
   };
   // A cookie of this name without Domain would shadow the new one for ever.
