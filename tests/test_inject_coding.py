@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from dub_middleware.inject import Injection, Rewriting
+from dub_middleware.inject import Injection, Rewriting, page
 
 TAG = b"<script src=x></script>"
 PAGE = b"<!doctype html><head><title>x</title>" + b"<p>lorem ipsum</p>" * 400
@@ -31,9 +31,9 @@ CODINGS = {
 
 def begin(coding: str) -> Rewriting:
     headers = [("Content-Type", "text/html; charset=utf-8"), ("Content-Encoding", coding)]
-    rewriting = Injection(lambda nonce: TAG, "/s.js").begin("200 OK", headers, str)
-    assert rewriting is not None
-    return rewriting
+    found = page("200 OK", headers)
+    assert found is not None
+    return Rewriting(Injection(lambda nonce: TAG, "/s.js"), found, headers, TAG)
 
 
 def send(coding: str, body: bytes, size: int) -> bytes:

@@ -10,10 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-from dub_middleware.inject import Injector, Prefixes
+from dub_middleware.inject import Injection, Rewriting
+from dub_middleware.inject import page as page_of
 
 TAG = b'<script defer src="/_dub/s.js"></script>'
-PREFIXES = Prefixes()
+INJECTION = Injection(lambda nonce: TAG, "/_dub/s.js")
+HEADERS = [("Content-Type", "text/html; charset=utf-8")]
 
 TOKENS = [
     *b"<>!/?-='\" \n\f\0x&;".decode(),
@@ -99,7 +101,9 @@ SOUPS = st.builds(
 
 
 def in_chunks(page: bytes, sizes: list[int]) -> bytes:
-    injector = Injector(TAG, prefixes=PREFIXES)
+    found = page_of("200 OK", HEADERS)
+    assert found is not None
+    injector = Rewriting(INJECTION, found, HEADERS, TAG)
     out = []
     at = 0
     for size in sizes:

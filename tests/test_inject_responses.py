@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from dub_middleware.inject import Injection, with_cookies, with_weak_validator
+from dub_middleware.inject import Injection, Rewriting, page, with_cookies, with_weak_validator
 
 TAG = b"<script></script>"
 PAGE = b"<!doctype html><head><title>x</title>"
@@ -23,10 +23,18 @@ def injection() -> Injection:
     return Injection(tag, "/_dub/script.js", marker=b"/_dub/script.js")
 
 
+def begin(
+    injection: Injection, headers: Headers, status: str = "200 OK", origin: str = "https://shop.example.com"
+) -> Rewriting | None:
+    found = page(status, headers)
+    tag = found and injection.tag_for(found, headers, lambda: origin)
+    return Rewriting(injection, found, headers, tag) if found and tag else None
+
+
 def send(
     injection: Injection, headers: Headers, body: bytes = PAGE, status: str = "200 OK"
 ) -> tuple[Headers, bytes]:
-    rewriting = injection.begin(status, headers, lambda: "https://shop.example.com")
+    rewriting = begin(injection, headers, status)
     if rewriting is None:
         return headers, body
     out = rewriting.feed(body)
@@ -91,7 +99,7 @@ def test_pages_are_touched(injection: Injection, status: str, headers: Headers) 
 
 @pytest.mark.parametrize(("status", "headers"), UNTOUCHED.values(), ids=UNTOUCHED.keys())
 def test_everything_else_is_not(injection: Injection, status: str, headers: Headers) -> None:
-    assert injection.begin(status, headers, lambda: "https://x.example") is None
+    assert begin(injection, headers, status) is None
 
 
 FOLLOW: dict[str, tuple[Headers, Headers]] = {
@@ -143,7 +151,7 @@ def test_a_page_without_a_place_keeps_its_own_headers(injection: Injection, befo
 
 
 def test_an_undecided_page_announces_no_length(injection: Injection) -> None:
-    rewriting = injection.begin("200 OK", [HTML, ("Content-Length", "37"), ("ETag", '"v1"')], str)
+    rewriting = begin(injection, [HTML, ("Content-Length", "37"), ("ETag", '"v1"')])
     assert rewriting is not None
     assert rewriting.feed(b"<!doctype html>") == b"<!doctype html>"
     assert rewriting.headers() == [HTML, ("ETag", 'W/"v1"')]
@@ -206,7 +214,7 @@ def test_a_coding_that_cannot_be_opened_is_told_once(
     injection: Injection, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
-        assert injection.begin("200 OK", [HTML, ("Content-Encoding", "br")], str) is None
+        assert begin(injection, [HTML, ("Content-Encoding", "br")]) is None
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "'br'" in caplog.text
     assert "before it is compressed" in caplog.text
@@ -287,28 +295,26 @@ def test_a_policy_that_blocks_is_told_once_with_what_to_add(
     injection: Injection, caplog: pytest.LogCaptureFixture, policy: str, directive: str
 ) -> None:
     for _ in range(3):
-        assert injection.begin("200 OK", [HTML, (CSP, policy)], lambda: "https://x.example") is None
+        assert begin(injection, [HTML, (CSP, policy)], origin="https://x.example") is None
     (record,) = caplog.records
     assert record.getMessage().endswith(f"Let the policy say: {directive}")
 
 
 def test_a_script_elsewhere_needs_its_host_in_the_policy() -> None:
     injection = Injection(tag, "https://cdn.example.net/s.js")
-    assert injection.begin("200 OK", [HTML, (CSP, "script-src 'self'")], lambda: "https://a.example") is None
+    assert begin(injection, [HTML, (CSP, "script-src 'self'")], origin="https://a.example") is None
     for source in ("cdn.example.net", "https://cdn.example.net/s.js", "https:", "*"):
         headers = [HTML, (CSP, f"script-src {source}")]
-        assert injection.begin("200 OK", headers, lambda: "https://a.example") is not None
+        assert begin(injection, headers, origin="https://a.example") is not None
 
 
 def test_a_nonce_that_is_not_wanted_leaves_the_policy_to_block() -> None:
     injection = Injection(tag, "/_dub/script.js", use_nonce=False)
-    assert (
-        injection.begin("200 OK", [HTML, (CSP, "script-src 'nonce-x'")], lambda: "https://a.example") is None
-    )
+    assert begin(injection, [HTML, (CSP, "script-src 'nonce-x'")], origin="https://a.example") is None
     assert TAG in send(injection, [HTML, (CSP, "script-src 'nonce-x' 'self'")])[1]
 
 
 @pytest.mark.parametrize("host", ["a;b <x>", "[::1", "x:y:z", "", "[::1]:8000", "h\u00e9"])
 def test_a_hostile_host_is_no_error(injection: Injection, host: str) -> None:
     headers = [HTML, (CSP, "script-src 'self'")]
-    assert injection.begin("200 OK", headers, lambda: f"http://{host}") is not None
+    assert begin(injection, headers, origin=f"http://{host}") is not None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dub_middleware.inject import Injector, Prefixes
+from dub_middleware.inject import Injection, Rewriting, page
+from dub_middleware.inject.injector import Beginnings, Injector
 
 TAG = b"<S>"
 
@@ -107,18 +108,27 @@ def test_the_tag_goes_where_the_parser_creates_head(marked: bytes, size: int) ->
     assert b"".join(inject(cut(page, size))) == marked.replace(b"|", TAG)
 
 
+def rewritten(injection: Injection, chunks: list[bytes]) -> bytes:
+    headers = [("Content-Type", "text/html; charset=utf-8")]
+    found = page("200 OK", headers)
+    assert found is not None
+    rewriting = Rewriting(injection, found, headers, TAG)
+    return b"".join([*map(rewriting.feed, chunks), rewriting.close()])
+
+
 @pytest.mark.parametrize("marked", PAGES.values(), ids=PAGES.keys())
-def test_a_cached_prefix_gives_the_same_answer(marked: bytes) -> None:
-    prefixes = Prefixes()
-    page = marked.replace(b"|", b"")
+def test_a_beginning_that_was_seen_before_gives_the_same_answer(marked: bytes, size: int) -> None:
+    injection = Injection(lambda nonce: TAG, "/s.js")
     for tail in (b"", b"x", b"<body>"):
-        cold = b"".join(inject([page + tail]))
+        whole = marked.replace(b"|", b"") + tail
+        cold = b"".join(inject([whole]))
         for _ in range(2):
-            assert b"".join(inject([page + tail], prefixes=prefixes)) == cold
+            assert rewritten(injection, cut(whole, size)) == cold
+            assert rewritten(injection, [whole]) == cold
 
 
 def test_pages_that_share_a_beginning_are_told_apart() -> None:
-    prefixes = Prefixes()
+    injection = Injection(lambda nonce: TAG, "/s.js")
     pages = [
         b"<!doctype html><head>",
         b"<!doctype html><header>",
@@ -126,17 +136,18 @@ def test_pages_that_share_a_beginning_are_told_apart() -> None:
         b"<!doctype html>",
     ]
     for _ in range(3):
-        for page in pages:
-            assert inject([page, b"."], prefixes=prefixes) == inject([page, b"."])
+        for whole in pages:
+            assert rewritten(injection, [whole, b"."]) == b"".join(inject([whole, b"."]))
 
 
 def test_remembered_beginnings_are_bounded() -> None:
-    prefixes = Prefixes()
+    injection = Injection(lambda nonce: TAG, "/s.js")
     for number in range(100):
-        inject([b"<html id=%d><head>" % number], prefixes=prefixes)
-    inject([b"<html id=%s><head>" % (b"x" * 2000)], prefixes=prefixes)
-    assert len(prefixes.known) == Prefixes.LIMIT
-    assert all(len(prefix) <= Prefixes.MAX_BYTES for prefix, _ in prefixes.known)
+        rewritten(injection, [b"<html id=%d><head>" % number])
+    rewritten(injection, [b"<html id=%s><head>" % (b"x" * 2000)])
+    known = injection.beginnings.known
+    assert len(known) == Beginnings.LIMIT
+    assert all(len(beginning.prefix) <= Beginnings.MAX_BYTES for beginning in known)
 
 
 @pytest.mark.parametrize("marked", PAGES.values(), ids=PAGES.keys())
@@ -159,9 +170,14 @@ def test_comments_are_passed_on_as_they_come() -> None:
 
 
 def test_a_tag_of_the_template_is_not_doubled() -> None:
-    page = b"<!doctype html><head><title>x</title><script src='/_dub/script.js'></script>"
-    assert b"".join(inject([page], marker=b"/_dub/script")) == page
-    assert TAG in b"".join(inject([page], marker=b"/_other/"))
+    injection = Injection(lambda nonce: TAG, "/s.js", marker=b"/_dub/script")
+    without = b"<!doctype html><head><title>x</title>" + b"x" * 1200
+    having = without.replace(b"</title>", b"</title><script src='/_dub/script.js'></script>")
+    for _ in range(2):
+        for short in (40, 100, len(having)):
+            assert rewritten(injection, [having[:short]]).count(TAG) == (short == 40)
+        assert rewritten(injection, [without]) == without.replace(b"<head>", b"<head>" + TAG)
+        assert rewritten(injection, [without[:60]]) == without[:60].replace(b"<head>", b"<head>" + TAG)
 
 
 def test_a_tag_that_never_ends_is_given_up() -> None:

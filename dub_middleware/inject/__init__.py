@@ -1,7 +1,8 @@
 """Put the script's tag into HTML responses: bytes and headers in, bytes and headers out.
 
-Free of protocols: no WSGI, no ASGI, no framework. An adapter makes one `Injection`, asks it to `begin` each
-response, feeds the body through the `Rewriting` it gets, and sends `Rewriting.headers` with the first bytes.
+Free of protocols: no WSGI, no ASGI, no framework. An adapter makes one `Injection`. For each response it asks
+`page` whether this may be one and `Injection.tag_for` for its tag, feeds the body through a `Rewriting`, and
+sends `Rewriting.headers` with the first bytes.
 """
 
 from __future__ import annotations
@@ -13,45 +14,11 @@ from dub_middleware.inject.coding import CODINGS, Recoder
 from dub_middleware.inject.csp import permission
 from dub_middleware.inject.eligible import Headers, Page, page
 from dub_middleware.inject.headers import with_cookies, with_weak_validator
-from dub_middleware.inject.injector import Injector, Prefixes
+from dub_middleware.inject.injector import Beginnings, Injector
 
-__all__ = ["Headers", "Injection", "Injector", "Prefixes", "Rewriting", "with_cookies", "with_weak_validator"]
+__all__ = ["Headers", "Injection", "Page", "Rewriting", "page", "with_cookies", "with_weak_validator"]
 
 logger = logging.getLogger("dub_middleware")
-
-
-class Rewriting:
-    """One page on its way: `feed` its bytes in order, then `close`."""
-
-    __slots__ = ("_added", "_page", "_stream", "close", "feed")
-
-    def __init__(self, page: Page, tag: bytes, stream: Injector | Recoder) -> None:
-        self._page = page
-        self._added = 0 if page.coding else len(tag)
-        self._stream = stream
-        #: bytes in, bytes out; empty while a token is incomplete
-        self.feed = stream.feed
-        #: the bytes that were still held when the page ended
-        self.close = stream.close
-
-    @property
-    def is_settled(self) -> bool:
-        """Decided, and all further bytes may bypass `feed`."""
-        return self._stream.settled
-
-    def headers(self, *, length: int | None = None) -> Headers:
-        """Return the headers that go with what is known by now; best asked after the first `feed`.
-
-        The page is untouched: the app's own list. It has the tag: Content-Length follows. Undecided:
-        Content-Length is removed. *length* is that of the whole page, for one that was fed completely.
-        """
-        page, stream = self._page, self._stream
-        if stream.settled and not stream.injected:
-            return page.headers
-        if length is None and stream.settled and self._added:
-            announced = page.length
-            length = None if announced is None else announced + self._added
-        return page.rewritten(length)
 
 
 class Injection:
@@ -65,42 +32,32 @@ class Injection:
         self, tag: Callable[[str | None], bytes], src: str, *, marker: bytes = b"", use_nonce: bool = True
     ) -> None:
         self._build = tag
-        self._tag = tag(None)
+        #: for pages without a policy
+        self.tag = tag(None)
         self._src = src
-        self._marker = marker
         self._use_nonce = use_nonce
-        self._prefixes = Prefixes()
         self._warned: set[str] = set()
+        self.marker = marker
+        self.beginnings = Beginnings()
 
-    def begin(self, status: str, headers: Headers, origin: Callable[[], str]) -> Rewriting | None:
-        """Return the rewriting of a response that may be a page, or None to leave it alone.
+    def tag_for(self, page: Page, headers: Headers, origin: Callable[[], str]) -> bytes | None:
+        """Return the tag that *page* is to get, or None when it must go without: then the log says why, once.
 
-        *status* is like ``"200 OK"``; *origin* is asked for ``scheme://host[:port]`` when a policy is there.
+        *origin* is asked for ``scheme://host[:port]`` when there is a policy to read.
         """
-        found = page(status, headers)
-        if found is None:
-            return None
-        if found.coding and found.coding not in CODINGS:
+        if page.coding and page.coding not in CODINGS:
             self._warn(
-                f"coding {found.coding}",
+                f"coding {page.coding}",
                 "A page with Content-Encoding %r goes out without the script: only gzip and deflate can be "
                 "opened here. Wrap the app before it is compressed, or compress in front of the app server.",
-                found.coding,
+                page.coding,
             )
             return None
-        tag = self._tag
-        if found.policies:
-            nonced = self._nonced(found.policies, origin())
-            if nonced is None:
-                return None
-            tag = nonced
-        injector = Injector(tag, marker=self._marker, sniffed=not found.has_charset, prefixes=self._prefixes)
-        return Rewriting(found, tag, Recoder(injector, found.coding) if found.coding else injector)
-
-    def _nonced(self, policies: list[str], origin: str) -> bytes | None:
-        permitted = permission(policies, self._src, origin, use_nonce=self._use_nonce)
+        if not page.has_policies:
+            return self.tag
+        permitted = permission(page.policies(headers), self._src, origin(), use_nonce=self._use_nonce)
         if permitted.is_allowed:
-            return self._build(permitted.nonce) if permitted.nonce else self._tag
+            return self._build(permitted.nonce) if permitted.nonce else self.tag
         self._warn(
             "policy",
             "The Content-Security-Policy of a page blocks %s, so the page goes out without the script. "
@@ -110,8 +67,105 @@ class Injection:
         )
         return None
 
+    def at_once(self, page: Page, headers: Headers, data: bytes) -> tuple[Headers, bytes] | None:
+        """Return what becomes of a plain page that is all in *data*, or None when it has to be scanned.
+
+        For the common case, a short cut through `Rewriting`: pages of one template begin with the same bytes.
+        """
+        for beginning in self.beginnings.known:
+            if data.startswith(beginning.prefix):
+                out = beginning.insert(data, self.tag, self.marker)
+                return (headers, data) if out is data else (page.rewritten(headers, len(out)), out)
+        return None
+
     def _warn(self, about: str, message: str, *args: object) -> None:
         """Log once per process and subject."""
         if about not in self._warned and len(self._warned) < 16:
             self._warned.add(about)
             logger.warning(message, *args)
+
+
+class Rewriting:
+    """One page on its way: `feed` its bytes in order, then `close`; `headers` with the first bytes.
+
+    *tag* is what `Injection.tag_for` returned for the page.
+    """
+
+    _stream: Injector | Recoder | None = None
+    #: decided: all further bytes may bypass `feed`
+    is_settled = False
+    #: the bytes returned so far are not the app's
+    is_injected = False
+
+    def __init__(self, injection: Injection, page: Page, headers: Headers, tag: bytes) -> None:
+        self._injection = injection
+        self._page = page
+        self._headers = headers
+        self._tag = tag
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what may be sent for *data*; empty while a token is incomplete.
+
+        A failure of ours is logged, and the page goes on without the script.
+        """
+        if self.is_settled:
+            return data
+        try:
+            if self._stream is None:
+                if self._page.is_plain:
+                    injection = self._injection
+                    for beginning in injection.beginnings.known:
+                        if data.startswith(beginning.prefix):
+                            out = beginning.insert(data, self._tag, injection.marker)
+                            self.is_settled = True
+                            self.is_injected = out is not data
+                            return out
+                self._stream = self._new_stream()
+            return self._through(self._stream, data)
+        except Exception:
+            logger.exception("A page goes on without the script.")
+            self.is_settled = True
+            return data
+
+    def close(self) -> bytes:
+        """Return the bytes that were still held; the page has ended."""
+        self.is_settled = True
+        try:
+            return self._stream.close() if self._stream is not None else b""
+        except Exception:
+            logger.exception("A page ends without the script.")
+            return b""
+
+    def skip(self) -> None:
+        """Leave the rest of the page alone."""
+        self.is_settled = True
+
+    def headers(self, length: int | None = None) -> Headers:
+        """Return the headers that go with what is known by now; best asked after the first `feed`.
+
+        The page is untouched: the app's own list. It has the tag: Content-Length follows. Undecided:
+        Content-Length is removed. *length* is that of the whole page, for one that was fed completely.
+        """
+        page = self._page
+        if self.is_settled and not self.is_injected:
+            return self._headers
+        if length is None and self.is_settled and not page.coding:
+            announced = page.length(self._headers)
+            length = None if announced is None else announced + len(self._tag)
+        return page.rewritten(self._headers, length)
+
+    def _through(self, stream: Injector | Recoder, data: bytes) -> bytes:
+        out = stream.feed(data)
+        self.is_settled = stream.settled
+        self.is_injected = stream.injected
+        return out
+
+    def _new_stream(self) -> Injector | Recoder:
+        injection, page = self._injection, self._page
+        injector = Injector(
+            self._tag,
+            marker=injection.marker,
+            sniffed=not page.has_charset,
+            beginnings=injection.beginnings if page.is_plain else None,
+        )
+        return Recoder(injector, page.coding) if page.coding else injector

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import NamedTuple
 
 Headers = list[tuple[str, str]]
 
 # 1xx, 204, 205 and 304 have no body, 206 is a part of one, and nobody sees the body of a redirect
-_NO_PAGE = frozenset(("204", "205", "206", "301", "302", "303", "304", "307", "308"))
+_NO_PAGE = re.compile(r"1|20[456]|30[123478]")
 
 _CHARSET = re.compile(r";\s*charset\s*=\s*(?:\"([^\"]*)\"?|([^;\s]*))", re.I)
 # stateful 7-bit encodings: `<` may be half of a character there, though Python encodes it as itself
@@ -38,125 +36,148 @@ _KINDS = {
 }
 
 
-class _Spellings(dict[str, int]):
-    """Kinds of header names as apps spell them: one look-up instead of lower() for every header."""
-
-    LIMIT = 1024
-
-    def __missing__(self, name: str) -> int:
-        kind = _KINDS.get(name.lower(), _OTHER)
-        if len(self) < self.LIMIT:
-            self[name] = kind
-        return kind
+# Header names as apps spell them: one look-up instead of lower() for every header.
+_dull: set[str] = set()  # names that say nothing here
+_spellings: dict[str, int] = {}
+_MAX_SPELLINGS = 1024
 
 
-_spellings = _Spellings()
-
-
-class MediaType(NamedTuple):
-    """What a Content-Type says about injection."""
-
-    is_html: bool  # `text/html` in an encoding in which `<` is the byte 3C
-    has_charset: bool
+def _learn(name: str) -> int:
+    kind = _KINDS.get(name.lower(), _OTHER)
+    if len(_spellings) < _MAX_SPELLINGS:
+        _spellings[name] = kind
+        if kind == _OTHER:
+            _dull.add(name)
+    return kind
 
 
 @dataclass(slots=True)
 class Page:
-    """An HTML response that may be touched."""
+    """What the headers of an HTML response say; responses of one shape share one."""
 
-    headers: Headers
     has_charset: bool
     #: Content-Encoding, lower case; "" for none
     coding: str
-    #: enforced Content-Security-Policy values
-    policies: list[str] | None
-    #: where Content-Length stands among the headers, -1 for none or no number
+    #: where Content-Length stands among the headers, -1 for none
     length_at: int
-    #: an ETag, digest or Accept-Ranges is there, or a Content-Length that cannot be kept
+    #: an ETag, digest or Accept-Ranges is there, or a second Content-Length
     has_validators: bool
+    #: a Content-Security-Policy is enforced
+    has_policies: bool
+    #: nothing but the place of head decides: a charset, no coding, no policy
+    is_plain: bool
 
-    def rewritten(self, length: int | None) -> Headers:
-        """Return the headers for bytes that change or may change; apps may reuse their list, so a new one.
+    def rewritten(self, headers: Headers, length: int | None) -> Headers:
+        """Return the headers for bytes that change or may change; a new list, for apps reuse theirs.
 
         *length* is the new Content-Length where there was one; None removes it.
         """
-        if self.has_validators or (length is None and self.length_at >= 0):
-            return self._follow(length)
-        headers = self.headers.copy()
-        if self.length_at >= 0:
-            headers[self.length_at] = (headers[self.length_at][0], str(length))
-        return headers
+        at = self.length_at
+        if self.has_validators or (length is None and at >= 0):
+            return self._follow(headers, length)
+        result = list(headers)
+        if at >= 0:
+            result[at] = (result[at][0], str(length))
+        return result
 
-    @property
-    def length(self) -> int | None:
-        """The announced Content-Length."""
-        return int(self.headers[self.length_at][1]) if self.length_at >= 0 else None
+    def length(self, headers: Headers) -> int | None:
+        """Return the announced Content-Length, None when there is none or it is no number."""
+        value = headers[self.length_at][1] if self.length_at >= 0 else ""
+        return int(value) if value.isdecimal() and value.isascii() else None
 
-    def _follow(self, length: int | None) -> Headers:
-        headers: Headers = []
-        for index, (name, value) in enumerate(self.headers):
-            kind = _spellings[name]
+    def policies(self, headers: Headers) -> list[str]:
+        """Return the values of every Content-Security-Policy that is enforced."""
+        return [value for name, value in headers if _learn(name) == _POLICY]
+
+    def _follow(self, headers: Headers, length: int | None) -> Headers:
+        result: Headers = []
+        for index, (name, value) in enumerate(headers):
+            kind = _learn(name)
             if kind == _LENGTH:
                 if index == self.length_at and length is not None:
-                    headers.append((name, str(length)))
+                    result.append((name, str(length)))
             elif kind != _VALIDATOR:
-                headers.append((name, value))
+                result.append((name, value))
             elif name.lower() == "etag":
-                headers.append((name, weak(value)))
-        return headers
+                result.append((name, weak(value)))
+        return result
 
 
-@lru_cache(maxsize=128)
-def media_type(value: str) -> MediaType:
-    """Read a Content-Type (RFC 9110 §8.3.1): the media type before ``;``, then the charset."""
-    if value.partition(";")[0].strip().lower() != "text/html":
-        return MediaType(False, False)
-    found = _CHARSET.search(value)
-    label = ((found[1] or found[2] or "") if found else "").strip()
-    return MediaType(_is_ascii_compatible(label), bool(label))
+# one for each shape of a response without a coding; few, as Content-Length stands in few places
+_pages: dict[int, Page] = {}
+_MAX_PAGES = 1024
+_CHARSET_KNOWN, _VALIDATED, _POLICED = 1, 2, 4  # the low bits of a shape; above them, where Content-Length is
+# Content-Type → does it name a charset; None: not HTML
+_media: dict[str, bool | None] = {}
+_MAX_MEDIA = 256
 
 
 def page(status: str, headers: Headers) -> Page | None:
     """Return the page that a response of *status* (``"200 OK"``) may be, or None to leave it alone."""
-    media: MediaType | None = None
+    has_charset = None
     coding = ""
-    policies: list[str] | None = None
-    length_at, has_validators = -1, False
-    for index, (name, value) in enumerate(headers):
-        kind = _spellings[name]
-        if kind == _OTHER:
+    length_at = -1
+    flags = 0
+    for header in headers:
+        name = header[0]
+        if name in _dull:
             continue
+        value = header[1]
+        kind = _spellings[name] if name in _spellings else _learn(name)
         if kind == _TYPE:
-            if media is not None:
+            if has_charset is not None:
                 return None  # two: nobody knows which one a browser takes
-            media = media_type(value)
-            if not media.is_html:
+            has_charset = _media[value] if value in _media else _read_media(value)
+            if has_charset is None:
                 return None
         elif kind == _LENGTH:
-            if length_at < 0 and value.isdecimal() and value.isascii():
-                length_at = index
+            if length_at < 0:
+                length_at = headers.index(header)
             else:
-                has_validators = True  # several, or no number: not to be kept beside changed bytes
+                flags |= _VALIDATED
         elif kind == _VALIDATOR:
-            has_validators = True
+            flags |= _VALIDATED
         elif kind == _CODING:
             token = value.strip().lower()
             coding = f"{coding}, {token}" if coding and token else coding or token
         elif kind == _POLICY:
-            policies = [*(policies or ()), value]
-        elif kind == _RANGE or _forbids(kind, value):
+            flags |= _POLICED
+        elif kind == _RANGE or (kind != _OTHER and _forbids(kind, value)):
             return None
-    code = status[:3]
-    if media is None or code in _NO_PAGE or code[:1] == "1":
+    if has_charset is None or (status != "200 OK" and _NO_PAGE.match(status)):
         return None
-    return Page(
-        headers,
-        media.has_charset,
-        "" if coding == "identity" else coding,
-        policies,
-        length_at,
-        has_validators,
+    if has_charset:
+        flags |= _CHARSET_KNOWN
+    if coding and coding != "identity":
+        return _new_page(length_at, flags, coding)
+    return _pages.get(length_at << 3 | flags) or _new_page(length_at, flags)
+
+
+def _new_page(length_at: int, flags: int, coding: str = "") -> Page:
+    has_charset, has_policies = bool(flags & _CHARSET_KNOWN), bool(flags & _POLICED)
+    found = Page(
+        has_charset=has_charset,
+        coding=coding,
+        length_at=length_at,
+        has_validators=bool(flags & _VALIDATED),
+        has_policies=has_policies,
+        is_plain=has_charset and not coding and not has_policies,
     )
+    if not coding and len(_pages) < _MAX_PAGES:
+        _pages[length_at << 3 | flags] = found
+    return found
+
+
+def _read_media(value: str) -> bool | None:
+    """Read a Content-Type (RFC 9110 §8.3.1): the media type before ``;``, then the charset."""
+    has_charset = None
+    if value.partition(";")[0].strip().lower() == "text/html":
+        found = _CHARSET.search(value)
+        label = ((found[1] or found[2] or "") if found else "").strip()
+        has_charset = bool(label) if _is_ascii_compatible(label) else None
+    if len(_media) < _MAX_MEDIA:
+        _media[value] = has_charset
+    return has_charset
 
 
 def _forbids(kind: int, value: str) -> bool:

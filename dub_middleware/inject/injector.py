@@ -5,32 +5,56 @@ from __future__ import annotations
 from dub_middleware.inject.charset import behind_late_charset
 from dub_middleware.inject.scanner import Scanner, Verdict
 
-#: how far behind the place a tag that the template already has is looked for; bytes.find is the dearest
+#: how far behind the place a tag that the template already has is looked for: bytes.find is the dearest
 #: step of all, and the script itself does not run twice
-MARKER_WINDOW = 2048
+MARKER_WINDOW = 1024
 
 #: below this, two copies of the page cost less than setting up one
 _COPY_TWICE = 8192
 
 
-class Prefixes:
-    """Remember how the last few pages began: pages of one template share the bytes that decide.
+class Beginning:
+    """How pages of one template begin: the bytes that decide, and the place among them.
 
-    Sound because a verdict depends on nothing behind the decisive token. Shared by all threads: the tuple
-    is replaced as a whole.
+    Sound because a verdict depends on nothing behind the decisive token.
     """
+
+    __slots__ = ("_clean", "at", "prefix")
+
+    def __init__(self, prefix: bytes, at: int) -> None:
+        #: everything up to and including the decisive token
+        self.prefix = prefix
+        self.at = at
+        self._clean: bytes | None = None  # the start of the last page that had no tag of its own
+
+    def insert(self, data: bytes, tag: bytes, marker: bytes) -> bytes:
+        """Return *data*, a page that begins so, with *tag*; the same object when it has one already."""
+        at = self.at
+        if self._clean is None or not data.startswith(self._clean):
+            end = at + MARKER_WINDOW
+            if marker and data.find(marker, at, end) >= 0:
+                return data
+            if len(data) >= end:
+                self._clean = data[:end]
+        if len(data) < _COPY_TWICE:
+            return data[:at] + tag + data[at:]
+        return b"".join((data[:at], tag, memoryview(data)[at:]))
+
+
+class Beginnings:
+    """Remember how the last few pages began; shared by all threads, the tuple is replaced as a whole."""
 
     __slots__ = ("known",)
     LIMIT = 8
     MAX_BYTES = 1024
 
     def __init__(self) -> None:
-        #: bytes up to and including the decisive token, and the offset of the place among them
-        self.known: tuple[tuple[bytes, int], ...] = ()
+        self.known: tuple[Beginning, ...] = ()
 
-    def add(self, prefix: bytes, at: int) -> None:
-        if len(prefix) <= self.MAX_BYTES:
-            self.known = ((prefix, at), *self.known[: self.LIMIT - 1])
+    def add(self, beginning: Beginning) -> None:
+        """Remember *beginning* in the place of the oldest one."""
+        if len(beginning.prefix) <= self.MAX_BYTES:
+            self.known = (beginning, *self.known[: self.LIMIT - 1])
 
 
 class Injector:
@@ -38,18 +62,19 @@ class Injector:
 
     *marker* is what a tag already present contains (empty: do not look). *sniffed* says that the browser has
     to find the charset in the page, whose ``<meta charset>`` must then stay within the first 1024 bytes.
+    *beginnings* learns how the page began.
     """
 
-    __slots__ = ("_held", "_marker", "_prefixes", "_scanner", "_sniffed", "_tag", "injected", "settled")
+    __slots__ = ("_beginnings", "_held", "_marker", "_scanner", "_sniffed", "_tag", "injected", "settled")
 
     def __init__(
-        self, tag: bytes, *, marker: bytes = b"", sniffed: bool = False, prefixes: Prefixes | None = None
+        self, tag: bytes, *, marker: bytes = b"", sniffed: bool = False, beginnings: Beginnings | None = None
     ) -> None:
         self._tag = tag
         self._marker = marker
         self._sniffed = sniffed
-        self._prefixes = prefixes
-        self._scanner: Scanner | None = None
+        self._beginnings = beginnings
+        self._scanner = Scanner()
         self._held = b""
         #: decided: all further bytes may bypass `feed`
         self.settled = False
@@ -60,23 +85,7 @@ class Injector:
         """Return what may be sent for *data*; empty while the first token is incomplete."""
         if self.settled:
             return data
-        if self._scanner is None:
-            if self._prefixes is not None and not self._sniffed:
-                for prefix, at in self._prefixes.known:
-                    if data.startswith(prefix):
-                        return self._insert(data, at)
-            self._scanner = Scanner()
-        return self._scan(data)
-
-    def close(self) -> bytes:
-        """Return what is still held; the page has ended."""
-        held, self._held = self._held, b""
-        self.settled = True
-        return held
-
-    def _scan(self, data: bytes) -> bytes:
         scanner = self._scanner
-        assert scanner is not None
         is_first = scanner.is_fresh
         if self._held:
             data = self._held + data
@@ -88,17 +97,17 @@ class Injector:
         self.settled = True
         if verdict is Verdict.LEAVE:
             return data
+        beginning = Beginning(data[: scanner.end], scanner.at)
         if self._sniffed:
-            return self._insert(data, behind_late_charset(data, scanner.at, len(self._tag)))
-        if is_first and self._prefixes is not None:
-            self._prefixes.add(data[: scanner.end], scanner.at)
-        return self._insert(data, scanner.at)
+            beginning.at = behind_late_charset(data, scanner.at, len(self._tag))
+        elif is_first and self._beginnings is not None:
+            self._beginnings.add(beginning)
+        out = beginning.insert(data, self._tag, self._marker)
+        self.injected = out is not data
+        return out
 
-    def _insert(self, data: bytes, at: int) -> bytes:
+    def close(self) -> bytes:
+        """Return what is still held; the page has ended."""
+        held, self._held = self._held, b""
         self.settled = True
-        if self._marker and data.find(self._marker, at, at + MARKER_WINDOW) >= 0:
-            return data
-        self.injected = True
-        if len(data) < _COPY_TWICE:
-            return data[:at] + self._tag + data[at:]
-        return b"".join((data[:at], self._tag, memoryview(data)[at:]))
+        return held
