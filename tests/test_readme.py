@@ -1,0 +1,72 @@
+"""The README says what is so: its table is the code's, its snippets run, its links lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dub_middleware import config
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROMISED, _, MISSING = README.partition("\n## Not there yet\n")
+SNIPPETS = {
+    match["heading"]: match["code"]
+    for match in re.finditer(
+        r"^##+ (?P<heading>[^\n]+)\n(?:(?!^##|^```)[^\n]*\n)*```python\n(?P<code>.*?)^```$",
+        README,
+        re.MULTILINE | re.DOTALL,
+    )
+}
+
+
+def snippet(heading: str) -> str:
+    return SNIPPETS[heading]
+
+
+def test_the_options_are_those_of_config() -> None:
+    rows = ["| option | default | what it does |", "| --- | --- | --- |"]
+    for option in dataclasses.fields(config.Config):
+        rows.append(f"| `{option.name}` | `{option.default!r}` | {option.metadata['doc']} |")
+    table = "\n".join(rows)
+    shown = re.search(r"<!-- options:[^\n]*-->\n(.*?)\n<!-- /options -->", README, re.DOTALL)
+    assert shown is not None
+    assert shown[1] == table, f"The options have changed; the table is now:\n{table}"
+
+
+def test_every_python_block_is_seen() -> None:
+    assert len(SNIPPETS) == README.count("```python\n")
+
+
+@pytest.mark.parametrize("heading", SNIPPETS)
+def test_every_import_of_a_snippet_exists(heading: str) -> None:
+    for node in ast.walk(ast.parse(SNIPPETS[heading])):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            module = importlib.import_module(node.module)
+            assert [name.name for name in node.names if not hasattr(module, name.name)] == []
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\((?!https?:)([^)#]+)", README))
+def test_every_link_leads_to_a_file(target: str) -> None:
+    assert (ROOT / target).is_file()
+
+
+def run(heading: str) -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(SNIPPETS[heading], f"README.md, {heading}", "exec"), names)
+    return names
+
+
+def test_the_webhook_snippet_refuses_an_unsigned_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from werkzeug.test import Client
+
+    monkeypatch.chdir(tmp_path)
+    assert Client(run("Webhooks")["app"]).post("/", json={}).status_code == 401
