@@ -1,0 +1,85 @@
+"""The records that go into and come out of an outbox."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+RowState = Literal[
+    "pending",
+    "delivered",
+    "duplicate",
+    "unconfirmed",
+    "not_attributed",
+    "rejected",
+    "expired",  # no attempt succeeded while the far side would still recognise a repeat
+    "dead",  # took its sender down again and again
+]
+#: the states in which nothing more happens to a row unless somebody asks for it
+FINAL: tuple[str, ...] = get_args(RowState)[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """One event for one destination; ``id`` and ``destination`` together are unique."""
+
+    id: str
+    destination: str
+    kind: str
+    key: str
+    payload: bytes
+    created_at: float  # epoch seconds
+    owner: str | None = None  # set to store the row with a lease already taken
+    attempts: int = 0
+    ambiguous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A row somebody holds the lease of; ``attempt`` counts the one that is about to be made."""
+
+    seq: int
+    id: str
+    kind: str
+    key: str
+    payload: bytes
+    created_at: float
+    attempt: int
+    ambiguous: bool
+    crashes: int  # how often a sender vanished while it had this row in flight
+    age: float  # seconds since the first attempt; 0 for the first
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of one leased row: a final state, or ``pending`` and the ``delay`` to its next attempt."""
+
+    seq: int
+    state: RowState
+    attempts: int
+    delay: float = 0.0
+    ambiguous: bool = False
+    crashes: int = 0
+    status: int | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """A row as an operator sees it; ``payload`` is empty in lists, and after delivery."""
+
+    seq: int
+    id: str
+    destination: str
+    kind: str
+    key: str
+    state: RowState
+    created_at: float
+    attempts: int
+    ambiguous: bool
+    next_at: float
+    in_flight: bool
+    status: int | None
+    message: str
+    settled_at: float | None
+    payload: bytes

@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dub_middleware.conversions.outbox import FINAL, Leased, NewRow, Outbox, Settlement, open_outbox
+from dub_middleware.errors import OutboxError
+
+T0 = 1_795_000_000.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = T0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def row(key: str = "42", *, payload: bytes = b"{}", destination: str = "dub", id: str = "") -> NewRow:  # noqa: A002
+    return NewRow(id or uuid.uuid4().hex, destination, "lead", key, payload, T0)
+
+
+def delivered(leased: Leased) -> Settlement:
+    return Settlement(leased.seq, "delivered", leased.attempt, status=200)
+
+
+class OutboxContract:
+    """What every backend does."""
+
+    url: str
+
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return Clock()
+
+    @pytest.fixture
+    def outbox(self, clock: Clock) -> Iterator[Outbox]:
+        outbox = open_outbox(self.url, clock=clock)
+        yield outbox
+        outbox.close()
+
+    def test_rows_come_out_as_they_went_in_oldest_first(self, outbox: Outbox) -> None:
+        """Payloads are bytes and stay bytes."""
+        rows = [row(str(n), payload=bytes([0, 255, n])) for n in range(5)]
+        outbox.put(rows[:2])
+        outbox.put(rows[2:])
+        leased = outbox.lease("dub", "me:1:1:a", 10, 60)
+        assert [(r.id, r.key, r.payload, r.kind, r.created_at) for r in leased] == [
+            (r.id, r.key, r.payload, "lead", T0) for r in rows
+        ]
+        assert {(r.attempt, r.ambiguous, r.crashes, r.age) for r in leased} == {(1, False, 0, 0.0)}
+
+    def test_another_connection_sees_a_row_once_put_returned(self, outbox: Outbox) -> None:
+        """Put commits."""
+        outbox.put([row()])
+        other = open_outbox(self.url)
+        assert other.pending() == 1
+        other.close()
+
+    def test_a_leased_row_is_nobody_elses(self, outbox: Outbox) -> None:
+        outbox.put([row(str(n)) for n in range(3)])
+        assert len(outbox.lease("dub", "me:1:1:a", 2, 60)) == 2
+        assert len(outbox.lease("dub", "other:1:1:b", 9, 60)) == 1
+        assert outbox.lease("dub", "me:1:1:a", 9, 60) == []
+
+    def test_a_destination_sees_its_own_rows_only(self, outbox: Outbox) -> None:
+        same = uuid.uuid4().hex
+        outbox.put([row(id=same), row(id=same, destination="segment")])
+        (mine,) = outbox.lease("segment", "me:1:1:a", 9, 60)
+        outbox.settle("me:1:1:a", [delivered(mine)])
+        assert outbox.states(same) == {"dub": "pending", "segment": "delivered"}
+
+    def test_the_same_row_twice_is_stored_once(self, outbox: Outbox) -> None:
+        """A repeated put after a lost answer must not become a second event."""
+        one = row()
+        outbox.put([one])
+        outbox.put([one, row("43")])
+        assert outbox.pending() == 2
+
+    def test_one_key_is_never_twice_in_flight_and_keeps_its_order(self, outbox: Outbox) -> None:
+        first, second, other = row("a"), row("a"), row("b")
+        outbox.put([first, second, other])
+        leased = outbox.lease("dub", "me:1:1:a", 9, 60)
+        assert [r.id for r in leased] == [first.id, other.id]
+        outbox.settle("me:1:1:a", [delivered(leased[0])])
+        assert [r.id for r in outbox.lease("dub", "me:1:1:a", 9, 60)] == [second.id]
+
+    def test_a_waiting_retry_holds_back_its_key_and_nothing_else(self, outbox: Outbox, clock: Clock) -> None:
+        outbox.put([row("a"), row("a"), row("b")])
+        (head,) = outbox.lease("dub", "me:1:1:a", 1, 60)
+        outbox.settle("me:1:1:a", [Settlement(head.seq, "pending", 1, delay=30, ambiguous=True, status=500)])
+        for whole_keys in (False, True):
+            (free,) = outbox.lease("dub", "me:1:1:a", 9, 60, whole_keys=whole_keys)
+            assert free.key == "b"
+            outbox.settle("me:1:1:a", [Settlement(free.seq, "pending", 0)])
+        clock.now += 31
+        again = outbox.lease("dub", "me:1:1:a", 9, 60)
+        assert [(r.seq, r.attempt, r.ambiguous, r.age) for r in again if r.key == "a"] == [
+            (head.seq, 2, True, 31.0)
+        ]
+
+    def test_whole_keys_come_in_order_but_not_while_one_is_in_flight(self, outbox: Outbox) -> None:
+        rows = [row("a"), row("b"), row("a"), row("a")]
+        outbox.put(rows)
+        leased = outbox.lease("dub", "me:1:1:a", 3, 60, whole_keys=True)
+        assert [r.id for r in leased] == [r.id for r in rows[:3]]
+        assert outbox.lease("dub", "me:1:1:a", 3, 60, whole_keys=True) == []
+
+    @pytest.mark.parametrize("hours", [-24 * 365 * 50, -1, 1, 24 * 365 * 50], ids="{:+}h".format)
+    def test_no_row_is_stuck_when_the_clock_jumps(self, outbox: Outbox, clock: Clock, hours: int) -> None:
+        """A due time that a clock set back has moved out of sight counts as due."""
+        outbox.put([row("a"), row("b")])
+        (head,) = outbox.lease("dub", "me:1:1:a", 1, 60)
+        outbox.settle("me:1:1:a", [Settlement(head.seq, "pending", 1, delay=300)])
+        clock.now += hours * 3600
+        assert len(outbox.lease("dub", "me:1:1:a", 9, 60)) == 2
+
+    def test_what_a_vanished_owner_had_in_flight_comes_back_as_ambiguous(
+        self, outbox: Outbox, clock: Clock
+    ) -> None:
+        outbox.put([row("a"), row("b")])
+        outbox.lease("dub", "gone:1:1:a", 1, 60)
+        assert outbox.owners() == {"gone:1:1:a": False}
+        clock.now += 61
+        assert outbox.owners() == {"gone:1:1:a": True}
+        assert outbox.reclaim("gone:1:1:a", 90) == 1
+        assert outbox.owners() == {}
+        assert [r.key for r in outbox.lease("dub", "me:1:1:b", 9, 60)] == ["b"]
+        clock.now += 91
+        (back,) = outbox.lease("dub", "me:1:1:b", 9, 60)
+        assert (back.key, back.ambiguous, back.crashes, back.attempt) == ("a", True, 1, 2)
+
+    def test_a_lease_can_be_extended(self, outbox: Outbox, clock: Clock) -> None:
+        outbox.put([row()])
+        outbox.lease("dub", "me:1:1:a", 1, 60)
+        clock.now += 50
+        outbox.extend("me:1:1:a", 60)
+        clock.now += 50
+        assert outbox.owners() == {"me:1:1:a": False}
+
+    def test_a_settlement_after_the_lease_went_to_another_changes_nothing(self, outbox: Outbox) -> None:
+        outbox.put([row()])
+        (mine,) = outbox.lease("dub", "slow:1:1:a", 1, 60)
+        outbox.reclaim("slow:1:1:a", 0)
+        outbox.lease("dub", "new:1:1:b", 1, 60)
+        outbox.settle("slow:1:1:a", [delivered(mine)])
+        assert outbox.states(mine.id) == {"dub": "pending"}
+
+    @pytest.mark.parametrize("state", FINAL)
+    def test_a_final_state_is_final_and_queryable(self, outbox: Outbox, state: Any) -> None:
+        outbox.put([row(payload=b"secret")])
+        (leased,) = outbox.lease("dub", "me:1:1:a", 1, 60)
+        outbox.settle(
+            "me:1:1:a", [Settlement(leased.seq, state, 1, status=404, message="Click not found\0.")]
+        )
+        assert outbox.lease("dub", "me:1:1:a", 1, 60) == []
+        (stored,) = outbox.find(leased.id)
+        assert (stored.state, stored.status, stored.message) == (state, 404, "Click not found\ufffd.")
+        assert stored.settled_at is not None
+        # nobody needs the personal data of what has arrived
+        assert stored.payload == (b"" if state in ("delivered", "duplicate") else b"secret")
+        assert outbox.counts() == {("dub", state): 1}
+
+    def test_a_settled_row_can_be_queued_again(self, outbox: Outbox) -> None:
+        outbox.put([row(str(n)) for n in range(3)])
+        for leased, state in zip(
+            outbox.lease("dub", "me:1:1:a", 3, 60), ("rejected", "delivered", "expired"), strict=True
+        ):
+            outbox.settle("me:1:1:a", [Settlement(leased.seq, state, 7, ambiguous=True, crashes=1)])  # type: ignore[arg-type]
+        rejected, arrived, expired = outbox.rows()
+        assert outbox.retry(ids=[rejected.id]) == 1
+        assert outbox.retry(ids=[arrived.id]) == 0
+        assert outbox.retry(states=["expired", "rejected"]) == 1
+        assert outbox.retry() == 0
+        again = outbox.lease("dub", "me:1:1:a", 9, 60)
+        assert [(r.id, r.attempt, r.crashes, r.age) for r in again] == [
+            (rejected.id, 1, 0, 0.0),
+            (expired.id, 1, 0, 0.0),
+        ]
+
+    def test_purging_goes_by_state_and_age_in_steps_and_is_remembered(
+        self, outbox: Outbox, clock: Clock
+    ) -> None:
+        outbox.put([row(str(n)) for n in range(7)])
+        leased = outbox.lease("dub", "me:1:1:a", 6, 60)
+        outbox.settle("me:1:1:a", [delivered(r) for r in leased[:5]])
+        outbox.settle("me:1:1:a", [Settlement(leased[5].seq, "rejected", 1)])
+        assert outbox.purge(states=["delivered"], older_than=60) == 0
+        clock.now += 61
+        assert [outbox.purge(states=["delivered"], older_than=60, limit=3) for _ in range(3)] == [3, 2, 0]
+        assert outbox.purge(states=["pending"]) == 0
+        assert [r.state for r in outbox.rows()] == ["rejected", "pending"]
+        assert outbox.counts() == {("dub", "delivered"): 5, ("dub", "rejected"): 1, ("dub", "pending"): 1}
+
+    def test_rows_are_listed_by_state_destination_and_page(self, outbox: Outbox) -> None:
+        outbox.put([row(str(n), payload=b"secret") for n in range(3)] + [row("9", destination="segment")])
+        page = outbox.rows(limit=2)
+        assert [r.key for r in page] == ["0", "1"]
+        assert {r.payload for r in page} == {b""}
+        assert [r.key for r in outbox.rows(after=page[-1].seq)] == ["2", "9"]
+        assert [r.key for r in outbox.rows(destination="segment", state="pending")] == ["9"]
+        assert outbox.rows(state="dead") == []
+
+    def test_the_age_of_the_oldest_waiting_row_is_known(self, outbox: Outbox, clock: Clock) -> None:
+        assert outbox.oldest() is None
+        outbox.put([row("a")])
+        clock.now += 30
+        assert outbox.oldest() == pytest.approx(30)
+        assert (outbox.pending(), outbox.pending(["segment"])) == (1, 0)
+
+    def test_a_full_outbox_refuses_the_new_and_keeps_the_old(self) -> None:
+        full = open_outbox(self.url, max_rows=3)
+        full.put([row(str(n)) for n in range(4)])
+        fresh = open_outbox(self.url, max_rows=3)  # the count is looked at once a second
+        with pytest.raises(OutboxError, match="The outbox is full: 4 events wait, 3 are allowed"):
+            fresh.put([row("x")])
+        assert fresh.pending() == 4
+        full.close()
+        fresh.close()
+
+    def test_many_threads_store_at_once_and_nothing_is_lost_or_leased_twice(self, outbox: Outbox) -> None:
+        """Eight threads put while two take; every row is seen exactly once."""
+        seen: list[str] = []
+        stop = threading.Event()
+
+        def put(thread: int) -> None:
+            for n in range(50):
+                outbox.put([row(f"{thread}-{n}")])
+
+        def take(owner: str) -> None:
+            while not stop.is_set() or outbox.pending():
+                leased = outbox.lease("dub", owner, 10, 60)
+                outbox.settle(owner, [delivered(r) for r in leased])
+                seen.extend(r.id for r in leased)
+
+        with ThreadPoolExecutor(10) as pool:
+            takers = [pool.submit(take, f"me:1:1:{n}") for n in range(2)]
+            for done in [pool.submit(put, thread) for thread in range(8)]:
+                done.result()
+            stop.set()
+            for done in takers:
+                done.result()
+        assert len(seen) == len(set(seen)) == 400
+
+    def test_a_forked_child_uses_the_outbox_as_its_parent_does(self, outbox: Outbox) -> None:
+        outbox.put([row("parent")])
+        child = os.fork()
+        if child == 0:
+            try:
+                outbox.put([row("child")])
+                os._exit(0 if outbox.pending() == 2 else 1)
+            finally:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        outbox.put([row("after")])
+        assert [r.key for r in outbox.rows()] == ["parent", "child", "after"]
+
+
+class TestSQLite(OutboxContract):
+    @pytest.fixture(autouse=True)
+    def _url(self, tmp_path: Path) -> None:
+        self.url = f"sqlite:///{tmp_path}/outbox.db"
+
+
+@pytest.mark.postgres
+class TestPostgres(OutboxContract):
+    @pytest.fixture(autouse=True)
+    def _url(self, postgres_url: str) -> None:
+        self.url = postgres_url
+
+
+class TestMemory:
+    """``None`` keeps rows in memory, with the same behaviour but for durability."""
+
+    def test_rows_come_out_as_they_went_in(self) -> None:
+        outbox = open_outbox(None)
+        outbox.put([row("a"), row("b")])
+        leased = outbox.lease("dub", "me:1:1:a", 9, 60)
+        outbox.settle("me:1:1:a", [delivered(r) for r in leased])
+        assert (outbox.pending(), outbox.counts()) == (0, {("dub", "delivered"): 2})
+        outbox.close()
