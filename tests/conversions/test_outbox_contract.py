@@ -243,9 +243,11 @@ class OutboxContract:
 
         with ThreadPoolExecutor(10) as pool:
             takers = [pool.submit(take, f"me:1:1:{n}") for n in range(2)]
-            for done in [pool.submit(put, thread) for thread in range(8)]:
-                done.result()
-            stop.set()
+            try:
+                for done in [pool.submit(put, thread) for thread in range(8)]:
+                    done.result()
+            finally:
+                stop.set()
             for done in takers:
                 done.result()
         assert len(seen) == len(set(seen)) == 400

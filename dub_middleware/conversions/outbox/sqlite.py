@@ -69,6 +69,7 @@ class SQLiteOutbox(SQLOutbox):
         self._pid = os.getpid()
         # in one process SQLite's own waiting (poll with growing sleeps) is slower than a lock
         self._lock = threading.RLock()
+        self._callers = 0  # only one thread at a time stores: see GroupCommit
         self._connections: dict[str, sqlite3.Connection] = {}
         self._inode: int | None = None
 
@@ -83,7 +84,7 @@ class SQLiteOutbox(SQLOutbox):
         if self._pid != os.getpid():
             _abandoned.append(self._connections)
             self._start_process()
-        with self._lock:
+        with self._turn(side):
             try:
                 connection = self._connection("front" if self._is_memory else side)
                 connection.execute("BEGIN IMMEDIATE")
@@ -99,6 +100,25 @@ class SQLiteOutbox(SQLOutbox):
                 raise OutboxError(f"The outbox {self._path} cannot be used: {error}.") from error
             except OSError as error:
                 raise OutboxError(f"The outbox {self._path} cannot be used: {error.strerror}.") from error
+
+    @contextlib.contextmanager
+    def _turn(self, side: str) -> Iterator[None]:
+        """Hold the lock; a caller of `put` goes before the worker, which could starve it by coming back."""
+        if side == "front":
+            self._callers += 1
+            try:
+                self._lock.acquire()
+            finally:
+                self._callers -= 1
+        else:
+            deadline = time.monotonic() + 0.05
+            while self._callers and time.monotonic() < deadline:
+                time.sleep(0)
+            self._lock.acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _connection(self, side: str) -> sqlite3.Connection:
         if self._connections and not self._is_memory and self._is_replaced():
