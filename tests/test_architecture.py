@@ -13,7 +13,7 @@ PACKAGE = ROOT / "dub_middleware"
 
 FOUNDATION = {"errors", "config"}
 REQUEST = FOUNDATION | {"cookies", "capture", "inject", "script", "visit"}
-ADAPTERS = REQUEST | {"relay", "wsgi", "asgi", "conversions"}
+ADAPTERS = REQUEST | {"relay", "site", "wsgi", "asgi", "conversions"}
 
 #: component → the components it may import. A component is a module or package directly below
 #: dub_middleware; the parts of conversions and segment have lines of their own.
@@ -28,8 +28,9 @@ DRAWING: dict[str, set[str]] = {
     "script": FOUNDATION,
     "visit": FOUNDATION | {"cookies", "capture"},
     "relay": REQUEST | {"conversions.http"},
-    "wsgi": REQUEST | {"relay"},
-    "asgi": REQUEST | {"relay"},
+    "site": REQUEST | {"relay"},
+    "wsgi": REQUEST | {"relay", "site"},
+    "asgi": REQUEST | {"relay", "site"},
     "flask": ADAPTERS,
     "django": ADAPTERS,
     "conversions.http": FOUNDATION,
