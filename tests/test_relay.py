@@ -149,7 +149,7 @@ class TestForwarding:
             ),
             (None, set()),
         ],
-        ids=str,
+        ids=["conversions", "all", "none"],
     )
     def test_knows_exact_paths_only(self, upstream: Upstream, mode: Any, paths: set[str]) -> None:
         relay = Relay(Options(upstream.url, mode))
