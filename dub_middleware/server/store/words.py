@@ -62,6 +62,13 @@ class Words:
         query = sa.select(words.c.text, words.c.pk).where(words.c.text.in_(texts))
         return {row.text: row.pk for row in connection.execute(query)}
 
+    def ending(self, connection: sa.Connection, end: str, *, length: int | None = None) -> list[int]:
+        """The numbers of the texts with this end, and this length where given."""
+        query = sa.select(words.c.pk).where(words.c.text.endswith(end, autoescape=True))
+        if length is not None:
+            query = query.where(sa.func.length(words.c.text) == length)
+        return list(connection.execute(query).scalars())
+
     def texts(self, connection: sa.Connection, ids: Iterable[int | None]) -> Mapping[int, str]:
         """The text of each number; None is skipped."""
         wanted = {pk for pk in ids if pk is not None}
