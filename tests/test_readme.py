@@ -70,3 +70,16 @@ def test_the_webhook_snippet_refuses_an_unsigned_event(
 
     monkeypatch.chdir(tmp_path)
     assert Client(run("Webhooks")["app"]).post("/", json={}).status_code == 401
+
+
+def test_the_django_settings_are_right() -> None:
+    settings: dict[str, Any] = {"INSTALLED_APPS": ["shop"], "MIDDLEWARE": ["shop.First"]}
+    exec(SNIPPETS["Django"], settings)
+    assert settings["INSTALLED_APPS"] == ["shop", "dub_middleware.django"]
+    module, _, name = settings["MIDDLEWARE"][0].rpartition(".")
+    assert hasattr(importlib.import_module(module), name)
+    config.Config.from_mapping(settings["DUB"])
+
+
+def test_the_asgi_snippet_runs() -> None:
+    assert callable(run("Starlette, FastAPI and any ASGI app")["app"])
