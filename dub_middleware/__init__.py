@@ -1,3 +1,57 @@
-"""Conversion tracking with Dub links for any Python web app."""
+"""Conversion tracking with Dub links for any Python web app.
+
+::
+
+    from dub_middleware import DubMiddleware
+
+    app = DubMiddleware(app)
+
+The adapters for frameworks are modules of their own: `dub_middleware.asgi`, `dub_middleware.flask`,
+`dub_middleware.django`.
+"""
 
 from __future__ import annotations
+
+from dub_middleware.config import Config
+from dub_middleware.errors import (
+    APIError,
+    AttributionError,
+    ConfigError,
+    ConflictError,
+    DubError,
+    EventError,
+    FQLError,
+    MappingError,
+    MissingDependencyError,
+    OutboxError,
+    PayloadError,
+    SignatureError,
+    StoreError,
+    TransportError,
+    WebhookError,
+)
+from dub_middleware.visit import Visit, current_visit, get_visit
+from dub_middleware.wsgi import DubMiddleware
+
+__all__ = [
+    "APIError",
+    "AttributionError",
+    "Config",
+    "ConfigError",
+    "ConflictError",
+    "DubError",
+    "DubMiddleware",
+    "EventError",
+    "FQLError",
+    "MappingError",
+    "MissingDependencyError",
+    "OutboxError",
+    "PayloadError",
+    "SignatureError",
+    "StoreError",
+    "TransportError",
+    "Visit",
+    "WebhookError",
+    "current_visit",
+    "get_visit",
+]
