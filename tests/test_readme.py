@@ -72,6 +72,41 @@ def test_the_webhook_snippet_refuses_an_unsigned_event(
     assert Client(run("Webhooks")["app"]).post("/", json={}).status_code == 401
 
 
+@pytest.mark.parametrize("heading", ["Any WSGI app", "Flask"])
+def test_the_wrapped_app_keeps_the_click_id_and_gets_the_script(heading: str) -> None:
+    from werkzeug.test import Client
+
+    app = run(heading)["app"]
+    if heading == "Flask":
+        app.add_url_rule("/", view_func=lambda: "<!doctype html><title>Acme</title><h1>Welcome</h1>")
+    client = Client(app)
+    page = client.get("/?dub_id=xzYsc8LaGVtYGFYD")
+    cookie = client.get_cookie("dub_id")
+    assert cookie is not None
+    assert cookie.value == "xzYsc8LaGVtYGFYD"
+    source = re.search(r'<script[^>]* src="?(/_dub/[^\s">]+)', page.text)
+    assert source is not None
+    script = client.get(source[1])
+    assert script.status_code == 200
+    assert script.mimetype == "text/javascript"
+
+
+def test_the_visitor_is_known_inside_the_request() -> None:
+    from werkzeug.test import Client
+
+    from dub_middleware import DubMiddleware
+
+    seen = []
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        seen.append(run("Who is this visitor?")["visit"].click_id)
+        start_response("204 No Content", [])
+        return []
+
+    Client(DubMiddleware(app)).get("/?dub_id=xzYsc8LaGVtYGFYD")
+    assert seen == ["xzYsc8LaGVtYGFYD"]
+
+
 def test_the_django_settings_are_right() -> None:
     settings: dict[str, Any] = {"INSTALLED_APPS": ["shop"], "MIDDLEWARE": ["shop.First"]}
     exec(SNIPPETS["Django"], settings)
