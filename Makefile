@@ -12,7 +12,7 @@ export VENV PYTHON
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-demo: $(VENV)/.demo ## run the Acme shop and a local Dub, and print what to open
+demo: $(VENV)/.demo ## run the Acme shop on Flask and on Django, and print what to open
 	@$(BIN)/python -m demo_app $(ARGS)
 
 test: setup test-js ## run every test
