@@ -7,6 +7,7 @@
     ├── MissingDependencyError(ImportError) an extra that is not installed
     ├── EventError(ValueError)             a lead or sale that breaks a rule of Dub's API
     ├── OutboxError                        the durable queue cannot take or give events
+    ├── DeliveryError                      an accepted event that will not arrive by itself
     ├── APIError                           Dub or Segment answered with an error
     ├── TransportError                     no complete answer came in time
     ├── WebhookError                       a webhook request that must not be trusted
@@ -66,6 +67,21 @@ class EventError(DubError, ValueError):
 
 class OutboxError(DubError):
     """Raised by outbox commands when the store cannot be opened, read or written."""
+
+
+class DeliveryError(DubError):
+    """Told to ``on_error`` when an accepted event ends without arriving, or a destination refuses our key.
+
+    ``state`` is where it ended (``"rejected"``, ``"expired"``, …), or ``"paused"`` for the whole queue;
+    ``event_id`` is the id of its receipt, None when it is about all of them.
+    """
+
+    def __init__(self, destination: str, state: str, event_id: str | None, message: str) -> None:
+        self.destination = destination
+        self.state = state
+        self.event_id = event_id
+        about = f"event {event_id} " if event_id else ""
+        super().__init__(f"{about}{state} by {destination}: {message or 'no reason given'}")
 
 
 class APIError(DubError):

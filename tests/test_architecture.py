@@ -41,6 +41,7 @@ DRAWING: dict[str, set[str]] = {
     "conversions.outbox": FOUNDATION | {"conversions.events"},
     "conversions.worker": FOUNDATION
     | {"conversions.events", "conversions.destinations", "conversions.outbox"},
+    "conversions.receipt": FOUNDATION | {"conversions.destinations", "conversions.outbox"},
     "conversions.client": FOUNDATION | {"visit", "conversions"},
     "conversions": FOUNDATION,
     "segment.fql": {"errors"},

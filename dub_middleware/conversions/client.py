@@ -1,0 +1,240 @@
+"""`Conversions`: accept a lead or sale in microseconds, durably, and let the worker see to the rest."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from types import TracebackType
+from typing import Any
+
+from dub_middleware.conversions.destinations import Destination
+from dub_middleware.conversions.events import Lead, Mode, PaymentProcessor, Sale
+from dub_middleware.conversions.outbox import Durability, NewRow, Outbox, open_outbox
+from dub_middleware.conversions.receipt import Receipt, Storage
+from dub_middleware.conversions.worker import OnError, Reporter, Spill, Timing, Worker
+from dub_middleware.errors import ConfigError, EventError, OutboxError
+from dub_middleware.visit import current_visit
+
+WAIT_BOUND = 15.0  # seconds that a call with mode="wait" may take
+
+
+class Conversions:
+    """Hand leads and sales to every one of ``destinations``, through a durable outbox.
+
+    ``outbox`` is ``sqlite:///file.db``, ``postgresql://…``, None (memory only) or an opened outbox.
+    ``durability="power"`` survives a power cut, ``"process"`` the death of the process only, at a tenth of
+    the cost. ``on_error`` is called with an `OutboxError` or `DeliveryError`, from any thread.
+    ``deliver=False`` starts no worker here, for when ``dub-middleware deliver`` runs elsewhere.
+
+    Build it once a process, before or after a fork; it may be used from any thread. Raises `ConfigError`.
+    """
+
+    def __init__(
+        self,
+        *destinations: Destination,
+        outbox: str | Outbox | None = "sqlite:///dub-outbox.db",
+        durability: Durability = "power",
+        on_error: OnError | None = None,
+        deliver: bool = True,
+        timing: Timing | None = None,
+    ) -> None:
+        _check_destinations(destinations)
+        report = Reporter(on_error)
+        self._destinations = destinations
+        self._report = report
+        self._delivers = deliver
+        self._outbox = (
+            open_outbox(outbox, durability=durability) if isinstance(outbox, str | None) else outbox
+        )
+        self._worker = Worker(self._outbox, destinations, timing=timing, report=report)
+        self._spill = Spill(self._outbox, self._worker.destinations, report)
+
+    def track_lead(
+        self,
+        *,
+        customer_external_id: str,
+        event_name: str = "Sign Up",
+        click_id: str | None = None,
+        customer_name: str | None = None,
+        customer_email: str | None = None,
+        customer_avatar: str | None = None,
+        mode: Mode = "async",
+        event_quantity: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        connection: Any = None,
+    ) -> Receipt:
+        """Accept a lead; see `Lead` for the fields and `track` for the rest.
+
+        ``click_id=None`` takes the click of the current visit, if there is one.
+        """
+        lead = Lead(
+            customer_external_id=customer_external_id,
+            event_name=event_name,
+            click_id=_click_id(click_id),
+            customer_name=customer_name,
+            customer_email=customer_email,
+            customer_avatar=customer_avatar,
+            mode=mode,
+            event_quantity=event_quantity,
+            metadata=metadata,
+        )
+        return self.track(lead, connection=connection)
+
+    def track_sale(
+        self,
+        *,
+        customer_external_id: str,
+        amount: int,
+        currency: str = "usd",
+        event_name: str = "Purchase",
+        payment_processor: PaymentProcessor = "custom",
+        invoice_id: str | None = None,
+        lead_event_name: str | None = None,
+        click_id: str | None = None,
+        customer_name: str | None = None,
+        customer_email: str | None = None,
+        customer_avatar: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        connection: Any = None,
+    ) -> Receipt:
+        """Accept a sale of ``amount`` cents (or whole yen); see `Sale` for the fields and `track`.
+
+        ``click_id=None`` takes the click of the current visit, if there is one.
+        """
+        sale = Sale(
+            customer_external_id=customer_external_id,
+            amount=amount,
+            currency=currency,
+            event_name=event_name,
+            payment_processor=payment_processor,
+            invoice_id=invoice_id,
+            lead_event_name=lead_event_name,
+            click_id=_click_id(click_id),
+            customer_name=customer_name,
+            customer_email=customer_email,
+            customer_avatar=customer_avatar,
+            metadata=metadata,
+        )
+        return self.track(sale, connection=connection)
+
+    def track(self, event: Lead | Sale, *, connection: Any = None) -> Receipt:
+        """Store the event durably and return; a lead with ``mode="wait"`` waits up to 15 s for the answer.
+
+        ``connection`` stores it in the transaction of your own connection to the same database (DB-API,
+        SQLAlchemy, Django): then order and event commit or roll back together, and errors of that database
+        are raised. Without it an outbox that fails raises nothing: the event is kept in memory,
+        ``on_error`` hears of it, and the receipt says so. Raises `EventError`.
+        """
+        id_ = uuid.uuid4().hex
+        rows = self._rows(event, id_)
+        waits = event.kind == "lead" and event.mode == "wait"  # type: ignore[union-attr]
+        if connection is not None:
+            if waits:
+                raise EventError("mode", "wait", "cannot wait for a transaction that is still open")
+            self._outbox.put_in(connection, rows)
+            self._start()
+            return Receipt(id_, "in_transaction", _outbox=self._outbox)
+        if waits:
+            return self._track_and_wait(id_, rows)
+        storage = self._store(rows)
+        self._wake()
+        return Receipt(id_, storage, _outbox=self._outbox)
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Wait until everything is settled, up to ``timeout`` seconds; return whether that came true."""
+        deadline = time.monotonic() + timeout
+        stored = self._spill.wait(deadline)
+        flushed = self._worker.flush(max(0.0, deadline - time.monotonic()))
+        if not self._delivers:
+            self._worker.close(max(0.0, deadline - time.monotonic()))
+        return stored and flushed
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Deliver what can be delivered in ``timeout`` seconds and stop; the rest stays in the outbox."""
+        deadline = time.monotonic() + timeout
+        self._spill.wait(deadline)
+        ended = self._worker.close(max(0.0, deadline - time.monotonic()))
+        if ended:  # else a sender is still at it
+            for destination in self._destinations:
+                destination.close()
+            self._outbox.close()
+
+    def __enter__(self) -> Conversions:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _rows(self, event: Lead | Sale, id_: str) -> list[NewRow]:
+        now = time.time()
+        timestamp = datetime.fromtimestamp(now, timezone.utc)
+        return [
+            NewRow(
+                id_,
+                destination.name,
+                event.kind,
+                event.customer_external_id,
+                destination.prepare(event, id=id_, timestamp=timestamp),
+                now,
+            )
+            for destination in self._destinations
+        ]
+
+    def _store(self, rows: Sequence[NewRow]) -> Storage:
+        if not self._spill.is_open:
+            try:
+                self._outbox.put(rows)
+                return "stored"
+            except OutboxError as error:
+                self._report("outbox", error)
+            except Exception as error:  # whatever it is, it is no reason to fail the visitor's request
+                self._report("outbox", OutboxError(f"The outbox failed: {type(error).__name__}: {error}"))
+        if self._spill.add(rows):
+            return "in_memory"
+        self._report("refused", OutboxError(f"The event {rows[0].id} was lost: outbox and memory are full."))
+        return "refused"
+
+    def _track_and_wait(self, id_: str, rows: Sequence[NewRow]) -> Receipt:
+        waiter = self._worker.expect(id_)
+        try:
+            storage = self._store(rows)
+            if storage == "stored":
+                self._worker.wake()
+                waiter.wait(WAIT_BOUND)
+            heard = waiter.outcomes
+            outcomes = {name: heard[name] for name in self._worker.destinations if name in heard}
+            return Receipt(id_, storage, outcomes, _outbox=self._outbox)
+        finally:
+            self._worker.forget(waiter)
+
+    def _start(self) -> None:
+        if self._delivers:
+            self._worker.start()
+
+    def _wake(self) -> None:
+        if self._delivers:
+            self._worker.wake()
+
+
+def _click_id(given: str | None) -> str:
+    return (current_visit().click_id or "") if given is None else given
+
+
+def _check_destinations(destinations: Sequence[object]) -> None:
+    if not destinations:
+        raise ConfigError("destinations", "Conversions needs a destination, such as DubAPI() or Segment().")
+    for destination in destinations:
+        if not isinstance(destination, Destination):
+            raise ConfigError(
+                "destinations",
+                f"{destination!r} is no destination: it lacks prepare, send, close or a name.",
+            )
+    names = [destination.name for destination in destinations if isinstance(destination, Destination)]
+    if len(set(names)) < len(names):
+        raise ConfigError("destinations", f"destinations must have different names, not {', '.join(names)}.")
