@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from datetime import datetime, timezone
 from typing import Any, Literal
@@ -23,14 +23,18 @@ class Visit:
     Nothing is read before an attribute is asked for, and each is read once.
     """
 
-    __slots__ = ("_capture", "_config", "_environ", "_partner", "_seal")
+    # on the class: every request makes a visit, few are asked
+    _capture: Capture | None = None
+    _partner: dict[str, Any] | None = None
+    _seal: tuple[datetime | None, bool] | None = None
 
     def __init__(self, environ: Mapping[str, Any], config: Config = _DEFAULTS) -> None:
+        if not environ.get("QUERY_STRING"):
+            # Then only cookies matter, and the environ, which holds the visit, is freed with its last user:
+            # a reference cycle in every request would wait for the garbage collector.
+            environ = {"HTTP_COOKIE": environ.get("HTTP_COOKIE", "")}
         self._environ = environ
         self._config = config
-        self._capture: Capture | None = None
-        self._partner: dict[str, Any] | None = None
-        self._seal: tuple[datetime | None, bool] | None = None
 
     @property
     def capture(self) -> Capture:
@@ -161,11 +165,7 @@ def environ_of_scope(scope: Mapping[str, Any]) -> dict[str, Any]:
     return environ
 
 
-def enter(visit: Visit) -> Token[Visit]:
-    """Make *visit* the current one; the adapters call it, and `leave` with what it returned."""
-    return _current.set(visit)
-
-
-def leave(token: Token[Visit]) -> None:
-    """Undo `enter`."""
-    _current.reset(token)
+#: make a visit the current one; the adapters call it, and `leave` with what it returned
+enter: Callable[[Visit], Token[Visit]] = _current.set
+#: undo `enter`
+leave: Callable[[Token[Visit]], None] = _current.reset

@@ -12,11 +12,20 @@ from collections.abc import Callable
 
 from dub_middleware.inject.coding import CODINGS, Recoder
 from dub_middleware.inject.csp import permission
-from dub_middleware.inject.eligible import Headers, Page, page
+from dub_middleware.inject.eligible import NOT_HTML, Headers, Page, page
 from dub_middleware.inject.headers import with_cookies, with_weak_validator
 from dub_middleware.inject.injector import Beginnings, Injector
 
-__all__ = ["Headers", "Injection", "Page", "Rewriting", "page", "with_cookies", "with_weak_validator"]
+__all__ = [
+    "NOT_HTML",
+    "Headers",
+    "Injection",
+    "Page",
+    "Rewriting",
+    "page",
+    "with_cookies",
+    "with_weak_validator",
+]
 
 logger = logging.getLogger("dub_middleware")
 
@@ -72,10 +81,13 @@ class Injection:
 
         For the common case, a short cut through `Rewriting`: pages of one template begin with the same bytes.
         """
-        for beginning in self.beginnings.known:
-            if data.startswith(beginning.prefix):
-                out = beginning.insert(data, self.tag, self.marker)
-                return (headers, data) if out is data else (page.rewritten(headers, len(out)), out)
+        try:
+            for beginning in self.beginnings.known:
+                if data.startswith(beginning.prefix):
+                    out = beginning.insert(data, self.tag, self.marker)
+                    return (headers, data) if out is data else (page.rewritten(headers, len(out)), out)
+        except Exception:
+            logger.exception("A page goes the long way.")
         return None
 
     def _warn(self, about: str, message: str, *args: object) -> None:

@@ -107,6 +107,8 @@ class Page:
 _pages: dict[int, Page] = {}
 _MAX_PAGES = 1024
 _CHARSET_KNOWN, _VALIDATED, _POLICED = 1, 2, 4  # the low bits of a shape; above them, where Content-Length is
+#: Content-Type headers that were seen and are not HTML: an answer at a glance, not a complete one
+NOT_HTML: set[tuple[str, str]] = set()
 # Content-Type → does it name a charset; None: not HTML
 _media: dict[str, bool | None] = {}
 _MAX_MEDIA = 256
@@ -177,6 +179,8 @@ def _read_media(value: str) -> bool | None:
         has_charset = bool(label) if _is_ascii_compatible(label) else None
     if len(_media) < _MAX_MEDIA:
         _media[value] = has_charset
+        if has_charset is None:
+            NOT_HTML.add(("Content-Type", value))
     return has_charset
 
 
