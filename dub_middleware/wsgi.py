@@ -13,11 +13,20 @@ from contextlib import suppress
 from contextvars import Token
 from itertools import chain
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from dub_middleware.capture import query_click_id
 from dub_middleware.config import Config
-from dub_middleware.inject import Headers, Injection, Page, Rewriting, page, with_cookies, with_weak_validator
+from dub_middleware.inject import (
+    NOT_HTML,
+    Headers,
+    Injection,
+    Page,
+    Rewriting,
+    page,
+    with_cookies,
+    with_weak_validator,
+)
 from dub_middleware.site import INJECT_KEY, Site
 from dub_middleware.visit import ENVIRON_KEY, Visit, enter, leave
 
@@ -26,7 +35,9 @@ if TYPE_CHECKING:
 
     Write = Callable[[bytes], object]
     # a page whose headers wait for its first bytes: status, headers, what they say, the tag, exc_info
-    Pending = tuple[str, Headers, Page, bytes, Any]
+    Waiting = tuple[str, Headers, Page, bytes, Any]
+    # not started; not ours to touch; a page that waits; a page on its way
+    Response: TypeAlias = "Literal[False] | Waiting | _Page | None"
 
 logger = logging.getLogger("dub_middleware")
 
@@ -56,50 +67,46 @@ class DubMiddleware:
         if ENVIRON_KEY in environ:  # another one is around us and does it all
             return self.app(environ, start_response)
         visit = environ[ENVIRON_KEY] = Visit(environ, self.config)
-        query: str | None = environ.get("QUERY_STRING")
-        brings_click = query and query_click_id(query) is not None
-        pending: Pending | None = None
-        answer: _Answer | None = None
-        is_started = False
+        response: Response = None
 
         def begin(status: str, headers: Headers, exc_info: Any = None) -> Write:
-            nonlocal pending, answer, is_started
+            nonlocal response
             is_told = False
-            if is_started:
-                if exc_info is None and pending is not None:
+            if response is not None:
+                if exc_info is None and response is not False:
                     raise AssertionError("start_response was called a second time without exc_info")
-                is_told = pending is None or (answer is not None and answer.is_committed)
-            is_started = True
-            pending = answer = None
+                is_told = response is False or (isinstance(response, _Page) and response.is_committed)
+            response = False
             try:
-                if brings_click and visit.capture.cookies:
-                    headers = with_cookies(headers, visit.capture.cookies)
-                found = page(status, headers)
+                if environ.get("QUERY_STRING"):
+                    headers = _with_click(environ, headers)
+                # most of what is no page can be told at a glance
+                found = None if headers and headers[0] in NOT_HTML else page(status, headers)
                 if found is not None:
                     tag = self._tag_for(environ, found, headers)
                     if tag is not None:
-                        pending = status, headers, found, tag, exc_info
+                        response = status, headers, found, tag, exc_info
                 elif status != "200 OK" and status[:3] == "304":
                     headers = with_weak_validator(headers, environ.get("HTTP_IF_NONE_MATCH", ""))
             except Exception:
                 logger.exception("A response passes as it is.")
-            if pending is None:
+            if response is False:
                 if exc_info is None:
                     return start_response(status, headers)
                 return start_response(status, headers, exc_info)
-            waiting = pending
-            if environ["REQUEST_METHOD"] == "HEAD":
-                pending = None
-                return _Answer(self._injection, environ, start_response, waiting).commit()
+            if environ["REQUEST_METHOD"] == "HEAD":  # there will be no first bytes
+                head, response = response, False
+                return _Page(self._injection, environ, start_response, head).commit()
+            if is_told:  # it is the server that knows whether the first headers are out
+                response = _Page(self._injection, environ, start_response, response)
+                response.commit()
 
             def write(data: bytes) -> None:
-                nonlocal answer
-                answer = answer or _Answer(self._injection, environ, start_response, waiting)
-                answer.write(data)
+                nonlocal response
+                response = self._begun(environ, start_response, response)
+                if response:
+                    response.write(data)
 
-            if is_told:  # it is the server that knows whether the first headers are out
-                answer = _Answer(self._injection, environ, start_response, waiting)
-                answer.commit()
             return write
 
         token = enter(visit)
@@ -110,26 +117,35 @@ class DubMiddleware:
             raise
         if type(result) is list or type(result) is tuple:
             leave(token)
-            if pending is None:
+            if not response:
                 return result
-            if answer is None and len(result) == 1:
-                at_once = self._at_once(environ, start_response, pending, result[0])
-                if at_once is not None:
-                    return at_once
-            answer = answer or _Answer(self._injection, environ, start_response, pending)
-            return answer.settle(result)
-        if pending is None and is_started and type(result) is not GeneratorType:
+            if not isinstance(response, _Page):
+                status, headers, found, _, exc_info = response
+                if len(result) == 1 and found.is_plain and exc_info is None:
+                    whole = self._injection.at_once(found, headers, result[0])
+                    if whole is not None and environ.get(INJECT_KEY) is not False:
+                        start_response(status, whole[0])
+                        return [whole[1]]
+                response = _Page(self._injection, environ, start_response, response)
+            return response.settle(result)
+        if response is False and type(result) is not GeneratorType:
             leave(token)
             return result
 
-        def current() -> _Answer | None:
-            """Return the page on its way, None when the response is not ours to touch."""
-            nonlocal answer
-            if answer is None and pending is not None:
-                answer = _Answer(self._injection, environ, start_response, pending)
-            return answer
+        def current() -> _Page | None:
+            nonlocal response
+            response = self._begun(environ, start_response, response)
+            return response or None
 
         return _Body(result, current, token)
+
+    def _begun(
+        self, environ: WSGIEnvironment, start_response: StartResponse, response: Response
+    ) -> _Page | Literal[False] | None:
+        """Return *response* with a page that waits put on its way."""
+        if isinstance(response, tuple):
+            return _Page(self._injection, environ, start_response, response)
+        return response
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse, tail: str) -> Iterable[bytes]:
         """Answer for the script and the relay; nothing below `Config.path` reaches the app."""
@@ -144,26 +160,8 @@ class DubMiddleware:
             return None
         return self._injection.tag_for(found, headers, lambda: _origin(environ))
 
-    def _at_once(
-        self, environ: WSGIEnvironment, start_response: StartResponse, pending: Pending, data: bytes
-    ) -> list[bytes] | None:
-        """Answer with a page of one item that begins as a known one does; None when it has to be scanned."""
-        status, headers, found, _, exc_info = pending
-        if not found.is_plain or exc_info is not None or environ.get(INJECT_KEY) is False:
-            return None
-        try:
-            whole = self._injection.at_once(found, headers, data)
-        except Exception:
-            logger.exception("A page passes as it is.")
-            return None
-        if whole is None:
-            return None
-        headers, out = whole
-        start_response(status, headers)
-        return [out]
 
-
-class _Answer(Rewriting):
+class _Page(Rewriting):
     """A page between the app and the server; its headers wait for its first bytes."""
 
     is_committed = False
@@ -173,9 +171,9 @@ class _Answer(Rewriting):
         injection: Injection,
         environ: WSGIEnvironment,
         start_response: StartResponse,
-        pending: Pending,
+        waiting: Waiting,
     ) -> None:
-        self._status, headers, found, tag, self._exc_info = pending
+        self._status, headers, found, tag, self._exc_info = waiting
         super().__init__(injection, found, headers, tag)
         self._environ = environ
         self._start_response = start_response
@@ -217,33 +215,33 @@ class _Answer(Rewriting):
 class _Body:
     """The app's iterable, one item out per item in; the visit is the current one until it is closed."""
 
-    __slots__ = ("_answer", "_result", "_token")
+    __slots__ = ("_page", "_result", "_token")
 
     def __init__(
-        self, result: Iterable[bytes], answer: Callable[[], _Answer | None], token: Token[Visit]
+        self, result: Iterable[bytes], page: Callable[[], _Page | None], token: Token[Visit]
     ) -> None:
         self._result = result
-        self._answer = answer
+        self._page = page
         self._token = token
 
     def __iter__(self) -> Iterator[bytes]:
         items = iter(self._result)
         for item in items:
-            answer = self._answer()
-            if answer is None:
+            page = self._page()
+            if page is None:  # not ours to touch
                 yield item
             else:
-                answer.heed_view()
-                out = answer.feed(item)
-                answer.commit()
+                page.heed_view()
+                out = page.feed(item)
+                page.commit()
                 yield out
-            if answer is None or answer.is_settled:
+            if page is None or page.is_settled:
                 # `chain` has no close(): the app's is called by ours, once, and not by the generator as well
                 yield from chain(items)
-        answer = self._answer()
-        if answer is not None:
-            tail = answer.close()
-            answer.commit()
+        page = self._page()
+        if page is not None:
+            tail = page.close()
+            page.commit()
             if tail:
                 yield tail
 
@@ -255,6 +253,14 @@ class _Body:
         finally:
             with suppress(ValueError):  # closed in another context than it was made in
                 leave(self._token)
+
+
+def _with_click(environ: WSGIEnvironment, headers: Headers) -> Headers:
+    """Return the headers with the cookies of a click that the query brings."""
+    if query_click_id(environ["QUERY_STRING"]) is None:
+        return headers
+    cookies = environ[ENVIRON_KEY].capture.cookies
+    return with_cookies(headers, cookies) if cookies else headers
 
 
 def _origin(environ: WSGIEnvironment) -> str:
