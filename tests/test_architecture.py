@@ -43,6 +43,7 @@ DRAWING: dict[str, set[str]] = {
     | {"conversions.events", "conversions.destinations", "conversions.outbox"},
     "conversions.receipt": FOUNDATION | {"conversions.destinations", "conversions.outbox"},
     "conversions.client": FOUNDATION | {"visit", "conversions"},
+    "conversions.settings": FOUNDATION | {"rules", "conversions"},
     "conversions": FOUNDATION,
     "segment.fql": {"errors"},
     "segment.mapping": {"errors"},

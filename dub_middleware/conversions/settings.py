@@ -1,0 +1,118 @@
+"""Build the client from settings: Flask's config, Django's ``DUB``, the environment, the command line."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from dub_middleware import rules
+from dub_middleware.config import unknown_option
+from dub_middleware.conversions.client import Conversions
+from dub_middleware.conversions.destinations import Destination
+from dub_middleware.conversions.destinations.dub import DubAPI
+from dub_middleware.conversions.destinations.segment import Segment
+from dub_middleware.conversions.worker import OnError
+from dub_middleware.errors import ConfigError
+
+#: option → its name in the environment and in Flask's config
+NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "api_key": "DUB_API_KEY",
+        "base_url": "DUB_BASE_URL",
+        "rate_limit": "DUB_RATE_LIMIT",
+        "outbox": "DUB_OUTBOX",
+        "durability": "DUB_DURABILITY",
+        "deliver": "DUB_DELIVER",
+        "segment_write_key": "SEGMENT_WRITE_KEY",
+        "segment_host": "SEGMENT_HOST",
+        "segment_revenue": "SEGMENT_REVENUE",
+    }
+)
+NEAR = 0.93  # how like an option a name must be to be taken for a slip
+
+_DUB = {"api_key": "api_key", "base_url": "base_url", "rate_limit": "rate_limit"}
+_SEGMENT = {"segment_write_key": "write_key", "segment_host": "host", "segment_revenue": "revenue"}
+_CLIENT = {"outbox": "outbox", "durability": "durability", "deliver": "deliver"}
+
+
+def from_settings(
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    prefix: str = "",
+    environ: Mapping[str, str] = os.environ,
+    on_error: OnError | None = None,
+) -> Conversions:
+    """Return the client that *settings*, and where they are silent the environment, describe.
+
+    - ``api_key``, ``base_url``, ``rate_limit``: those of `DubAPI`;
+    - ``segment_write_key``, ``segment_host``, ``segment_revenue``: those of `Segment`;
+    - ``outbox`` (``"none"`` is memory), ``durability``, ``deliver``: those of `Conversions`.
+
+    An API key makes Dub a destination, a write key makes Segment one; with both, both are.
+    The environment has the names of `NAMES`; so has a mapping with ``prefix="DUB_"``, as Flask's config.
+    Keys of others are left alone.
+
+    Raises:
+        ConfigError: there is neither key, a value is wrong, or a name is one slip away from an option.
+    """
+    given = read(settings, prefix=prefix, environ=environ)
+    destinations: list[Destination] = []
+    if "api_key" in given:
+        destinations.append(DubAPI(**_part(given, _DUB)))
+    if "segment_write_key" in given:
+        destinations.append(Segment(**_part(given, _SEGMENT)))
+    if not destinations:
+        raise ConfigError(
+            "api_key",
+            "There is nowhere to send conversions: set api_key (DUB_API_KEY), "
+            "segment_write_key (SEGMENT_WRITE_KEY) or both.",
+        )
+    return Conversions(*destinations, on_error=on_error, **_part(given, _CLIENT))
+
+
+def read(
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    prefix: str = "",
+    environ: Mapping[str, str] = os.environ,
+) -> dict[str, Any]:
+    """Return the options that *settings* or the environment give, by option; an empty value gives none.
+
+    Raises:
+        ConfigError: a name is one slip away from an option, or a text is no number or boolean.
+    """
+    names = NAMES if prefix else {option: option for option in NAMES}
+    return _given(environ, NAMES) | _given(settings, names)
+
+
+def _given(mapping: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    known = set(names.values())
+    for key in mapping:
+        near = difflib.get_close_matches(key, known, n=1, cutoff=NEAR) if key not in known else []
+        if near:
+            raise unknown_option(key, sorted(known))
+    return {
+        option: _value(option, mapping[name])
+        for option, name in names.items()
+        if mapping.get(name) not in (None, "")
+    }
+
+
+def _value(option: str, value: Any) -> Any:
+    if option == "deliver":
+        return rules.boolean(option, rules.from_text(rules.boolean, option, value))
+    if option == "rate_limit" and isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            raise rules.refuse(option, value, "a number of requests a second") from None
+    if option == "outbox":
+        return rules.from_text(rules.url, option, value)  # the text none is None
+    return value
+
+
+def _part(given: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
+    return {parameter: given[option] for option, parameter in parameters.items() if option in given}

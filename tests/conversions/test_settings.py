@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dub_middleware.conversions import from_settings
+from dub_middleware.conversions.outbox import open_outbox
+from dub_middleware.errors import ConfigError
+from dub_stub import KEY, DubStub
+from segment_stub import WRITE_KEY, SegmentStub
+
+CLICK = "cQ1tXYZ012345678"
+
+
+def test_the_environment_alone_describes_a_client(tmp_path: Path) -> None:
+    """With both keys, both destinations get the lead, through the outbox that is named."""
+    with DubStub() as dub, SegmentStub() as segment:
+        environ = {
+            "DUB_API_KEY": KEY,
+            "DUB_BASE_URL": dub.url,
+            "DUB_RATE_LIMIT": "500",
+            "DUB_OUTBOX": f"sqlite:///{tmp_path}/outbox.db",
+            "DUB_DURABILITY": "process",
+            "SEGMENT_WRITE_KEY": WRITE_KEY,
+            "SEGMENT_HOST": segment.url,
+            "SEGMENT_REVENUE": "major",
+            "DUB_PATH": "/_dub",
+            "PATH": "/bin",
+        }
+        with from_settings(environ=environ) as conversions:
+            receipt = conversions.track_lead(customer_external_id="42", click_id=CLICK)
+            conversions.track_sale(customer_external_id="42", amount=4900)
+            assert conversions.flush()
+        assert (len(dub.leads), len(dub.sales)) == (1, 1)
+        assert [event["properties"].get("revenue") for event in segment.events] == [None, 49.0]
+        assert open_outbox(environ["DUB_OUTBOX"]).states(receipt.id) == {
+            "dub": "delivered",
+            "segment": "delivered",
+        }
+
+
+@pytest.mark.parametrize("prefix", ["", "DUB_"], ids=["options", "flask"])
+def test_settings_come_before_the_environment(tmp_path: Path, prefix: str) -> None:
+    named = {"api_key": KEY, "outbox": "none", "deliver": False, "segment_write_key": ""}
+    names = {"api_key": "DUB_API_KEY", "outbox": "DUB_OUTBOX", "deliver": "DUB_DELIVER"}
+    with DubStub() as dub:
+        settings = {names.get(option, option) if prefix else option: value for option, value in named.items()}
+        settings["DUB_BASE_URL" if prefix else "base_url"] = dub.url
+        environ = {"DUB_API_KEY": "dub_another", "DUB_OUTBOX": f"sqlite:///{tmp_path}/not-here.db"}
+        with from_settings(settings, prefix=prefix, environ=environ) as conversions:
+            conversions.track_lead(customer_external_id="42", click_id=CLICK)
+            assert conversions.flush()
+        assert len(dub.leads) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({}, r"nowhere to send conversions: set api_key \(DUB_API_KEY\)"),
+        ({"DUB_API_KEY": "dub_x", "DUB_APIKEY": "dub_y"}, "'DUB_APIKEY' is not an option. Did you mean"),
+        ({"SEGMENT_WRITEKEY": "x"}, "Did you mean 'SEGMENT_WRITE_KEY'"),
+        ({"DUB_API_KEY": "dub_pk_0123456789abcdef"}, "publishable key"),
+        ({"DUB_API_KEY": "dub_x", "DUB_BASE_URL": "api.dub.co"}, "base_url must be an http or https URL"),
+        ({"DUB_API_KEY": "dub_x", "DUB_RATE_LIMIT": "fast"}, "rate_limit='fast' is not allowed"),
+        ({"DUB_API_KEY": "dub_x", "DUB_RATE_LIMIT": "-1"}, "rate_limit must be a number"),
+        ({"DUB_API_KEY": "dub_x", "DUB_OUTBOX": "mysql://x"}, "'mysql' is not a database"),
+        ({"DUB_API_KEY": "dub_x", "DUB_DURABILITY": "fast"}, "durability must be 'power' or 'process'"),
+        ({"DUB_API_KEY": "dub_x", "DUB_DELIVER": "maybe"}, "deliver='maybe' is not allowed"),
+        ({"SEGMENT_WRITE_KEY": "a b"}, "write_key must be text of printable"),
+        ({"SEGMENT_WRITE_KEY": "x", "SEGMENT_HOST": "x"}, "host must be an http or https URL"),
+        ({"SEGMENT_WRITE_KEY": "x", "SEGMENT_REVENUE": "euro"}, "revenue must be 'minor' or 'major'"),
+    ],
+    ids=lambda value: ",".join(value) or "nothing" if isinstance(value, Mapping) else "",
+)
+def test_a_wrong_setting_stops_the_start(environ: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        from_settings(environ=environ)
+
+
+def test_a_slip_in_django_settings_is_told() -> None:
+    settings: dict[str, Any] = {"api_key": "dub_x", "segment_write_ky": "x"}
+    with pytest.raises(ConfigError, match="Did you mean 'segment_write_key'"):
+        from_settings(settings, environ={})
