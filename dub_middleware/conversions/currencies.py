@@ -18,3 +18,13 @@ CURRENCIES = frozenset(_ISO_4217.split())
 
 #: whole units are the amount: 500 jpy is ``amount=500`` (the list of Dub and Stripe)
 ZERO_DECIMAL = frozenset(_WHOLE_UNITS.split())
+
+#: currencies of ISO 4217 with three decimals
+THREE_DECIMALS = frozenset({"bhd", "iqd", "jod", "kwd", "lyd", "omr", "tnd"})
+
+
+def in_major_units(amount: int, currency: str) -> float | int:
+    """Return an amount of cents (whole yen, fils) as euros (yen, dinars)."""
+    if currency in ZERO_DECIMAL:
+        return amount
+    return amount / 1000 if currency in THREE_DECIMALS else amount / 100

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from typing import Any, Literal, get_args
 
 from dub_middleware.conversions import http
-from dub_middleware.conversions.currencies import ZERO_DECIMAL
+from dub_middleware.conversions.currencies import in_major_units
 from dub_middleware.conversions.destinations import Delivery, Outcome, generated_invoice_id
 from dub_middleware.conversions.events import Lead, Sale
 from dub_middleware.errors import APIError, ConfigError, EventError, TransportError
@@ -33,8 +33,6 @@ BISECT_TIME = 10.0  # seconds spent on finding the event that Segment refuses
 DUB_ACTIONS = "Dub (Actions)"  # the destination's name, case-sensitive, as Segment's `integrations` wants it
 LIBRARY = {"name": "dub-middleware"}
 
-# ISO 4217 currencies with three decimals
-_THREE_DECIMALS = frozenset({"bhd", "iqd", "jod", "kwd", "lyd", "omr", "tnd"})
 # Property names that a mapping takes for a field of the conversion, so metadata must not occupy them.
 _LEAD_FIELDS = frozenset({"quantity", "name", "email", "avatar"})
 _SALE_FIELDS = frozenset(
@@ -107,7 +105,7 @@ class Segment:
             {
                 "type": "track",
                 "messageId": id,
-                "timestamp": _iso(timestamp),
+                "timestamp": http.iso_time(timestamp),
                 "userId": event.customer_external_id,
                 "event": _event_name(event),
                 "properties": _properties(event, self._revenue, id),
@@ -157,7 +155,7 @@ class Segment:
 
     def _body(self, part: Sequence[Delivery]) -> bytes:
         # sentAt is the moment of this attempt: Segment corrects timestamps by the sender's clock with it
-        sent_at = _iso(datetime.now(timezone.utc)).encode()
+        sent_at = http.iso_time(datetime.now(timezone.utc)).encode()
         items = b",".join(delivery.payload for delivery in part)
         body = b'{"sentAt":"' + sent_at + b'","batch":[' + items + b"]}"
         return gzip_format.compress(body, compresslevel=5, mtime=0) if self._gzip else body
@@ -208,7 +206,7 @@ def _properties(event: Lead | Sale, revenue: Revenue, id: str) -> dict[str, Any]
     return _metadata(event, _SALE_FIELDS) | _present(
         order_id=event.invoice_id or generated_invoice_id(id),
         currency=event.currency,
-        revenue=event.amount if revenue == "minor" else _major(event.amount, event.currency),
+        revenue=event.amount if revenue == "minor" else in_major_units(event.amount, event.currency),
         amount=event.amount,
         payment_processor=event.payment_processor,
         paymentProcessor=event.payment_processor,
@@ -218,12 +216,6 @@ def _properties(event: Lead | Sale, revenue: Revenue, id: str) -> dict[str, Any]
 
 def _metadata(event: Lead | Sale, taken: frozenset[str]) -> dict[str, Any]:
     return {f"metadata_{k}" if k in taken else k: v for k, v in (event.metadata or {}).items()}
-
-
-def _major(amount: int, currency: str) -> float | int:
-    if currency in ZERO_DECIMAL:
-        return amount
-    return amount / 1000 if currency in _THREE_DECIMALS else amount / 100
 
 
 def _context(event: Lead | Sale) -> dict[str, Any]:
@@ -250,7 +242,3 @@ def _integrations(event: Lead | Sale) -> dict[str, Any]:
 def _present(**values: Any) -> dict[str, Any]:
     # an empty string is worse than nothing: it keeps a mapping from falling back
     return {name: value for name, value in values.items() if value not in (None, "")}
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

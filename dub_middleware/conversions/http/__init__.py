@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dub_middleware.conversions.http.answers import Answer, Verdict, retry_after, verdict
 from dub_middleware.conversions.http.client import HTTPClient
-from dub_middleware.conversions.http.wire import base_url, to_json
+from dub_middleware.conversions.http.wire import base_url, iso_time, to_json
 from dub_middleware.errors import TransportError
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "TransportError",
     "Verdict",
     "base_url",
+    "iso_time",
     "retry_after",
     "to_json",
     "verdict",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,8 +12,17 @@ from dub_middleware.errors import ConfigError
 
 
 def to_json(value: Any) -> bytes:
-    """Return ``value`` as compact JSON in UTF-8; NaN and infinities are a ValueError."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    """Return ``value`` as compact JSON in UTF-8; NaN and infinities are a ValueError.
+
+    Half a surrogate pair, which JSON can say and UTF-8 cannot, becomes a question mark.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode(errors="replace")
+
+
+def iso_time(moment: datetime) -> str:
+    """Return a moment as JavaScript writes it: UTC, milliseconds, ``Z``."""
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def base_url(option: str, value: str) -> str:

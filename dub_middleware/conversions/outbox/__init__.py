@@ -11,10 +11,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Protocol
 
-from dub_middleware.conversions.outbox.rows import FINAL, Leased, NewRow, RowState, Settlement, StoredRow
+from dub_middleware.conversions.outbox.rows import (
+    FINAL,
+    Leased,
+    NewRow,
+    RowState,
+    Settlement,
+    StoredRow,
+    storable,
+)
 from dub_middleware.errors import ConfigError
 
-__all__ = ["FINAL", "Leased", "NewRow", "Outbox", "RowState", "Settlement", "StoredRow", "open_outbox"]
+__all__ = [
+    "FINAL",
+    "Leased",
+    "NewRow",
+    "Outbox",
+    "RowState",
+    "Settlement",
+    "StoredRow",
+    "open_outbox",
+    "storable",
+]
 
 Durability = Literal["power", "process"]
 

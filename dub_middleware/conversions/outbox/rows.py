@@ -19,6 +19,11 @@ RowState = Literal[
 FINAL: tuple[str, ...] = get_args(RowState)[1:]
 
 
+def storable(text: str) -> str:
+    """Return ``text`` without what a database refuses: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
 @dataclass(frozen=True, slots=True)
 class NewRow:
     """One event for one destination; ``id`` and ``destination`` together are unique."""
