@@ -22,97 +22,106 @@ EnvironTest = Callable[[dict[str, Any]], bool]
 NINETY_DAYS = 7_776_000
 
 
-def _option(default: Any, doc: str, rule: rules.Rule, *, secret: bool = False) -> Any:
+def option(default: Any, doc: str, rule: rules.Rule, *, secret: bool = False) -> Any:
+    """Return a field of a `Checked` dataclass: documented, and judged by its rule at construction."""
     return field(default=default, repr=not secret, metadata={"doc": doc, "rule": rule})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Checked:
+    """Hold options that are checked, and normalised, when they are given."""
+
+    def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            value = item.metadata["rule"](item.name, getattr(self, item.name))
+            object.__setattr__(self, item.name, value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Checked):
     """Hold the validated options of one middleware.
 
     Raises:
         ConfigError: an option has a wrong type or value, or two options contradict each other.
     """
 
-    path: str = _option(
+    path: str = option(
         "/_dub",
         "URL path below which the script and the relay answer; pages there never reach the app.",
         rules.path,
     )
-    inject: bool | EnvironTest = _option(
+    inject: bool | EnvironTest = option(
         True,
         "Put the script into HTML pages; or a callable of the WSGI environ that decides a request.",
         rules.switch,
     )
-    script_src: str | None = _option(
+    script_src: str | None = option(
         None,
         "URL of the script when you host it elsewhere; by default the bundle is served below `path`.",
         rules.src,
     )
-    relay: Literal["conversions", "all"] | None = _option(
+    relay: Literal["conversions", "all"] | None = option(
         "conversions",
         "What `path` + `/track/` forwards to `api_host`: client-side leads and sales; "
         "`all` adds clicks and visits, only for servers that honour `X-Forwarded-For`; `None` for nothing.",
         rules.one_of("conversions", "all", None),
     )
-    api_host: str = _option("https://api.dub.co", "Dub's API, or a server that speaks it.", rules.url)
-    publishable_key: str | None = _option(
+    api_host: str = option("https://api.dub.co", "Dub's API, or a server that speaks it.", rules.url)
+    publishable_key: str | None = option(
         None,
         "Dub's publishable key (`dub_pk_…`), for conversions sent by the browser.",
         rules.publishable_key,
     )
-    domains: Mapping[str, str | tuple[str, ...]] = _option(
+    domains: Mapping[str, str | tuple[str, ...]] = option(
         None,
         "Short-link domain for `?via=` clicks (`refer`), domain of site visits (`site`), domains whose links "
         "carry the click id on (`outbound`).",
         rules.domains,
     )
-    query_params: tuple[str, ...] = _option(
+    query_params: tuple[str, ...] = option(
         (), "Query parameters that hold a link key, tried before `via`.", rules.names
     )
-    attribution_model: Literal["last-click", "first-click"] = _option(
+    attribution_model: Literal["last-click", "first-click"] = option(
         "last-click", "Which click of a visitor counts.", rules.one_of("last-click", "first-click")
     )
-    cookie_domain: str | None = _option(
+    cookie_domain: str | None = option(
         "auto",
         "`auto`: the domain Dub's script would write (`.` + host without `www.`); `None`: this host only; "
         "or a domain of yours that covers the host.",
         rules.cookie_domain,
     )
-    cookie_max_age: int = _option(
+    cookie_max_age: int = option(
         NINETY_DAYS, "Seconds the click id is kept; browsers cap it at 400 days.", rules.max_age
     )
-    cookie_secure: bool | Literal["auto"] = _option(
+    cookie_secure: bool | Literal["auto"] = option(
         "auto", "`Secure` on the cookie; `auto`: when the request came by https.", rules.auto_or_bool
     )
-    cookie_samesite: Literal["Lax", "Strict", "None"] = _option(
+    cookie_samesite: Literal["Lax", "Strict", "None"] = option(
         "Lax", "`SameSite` of the cookie; `None` needs `Secure`.", rules.one_of("Lax", "Strict", "None")
     )
-    cookie_path: str = _option("/", "`Path` of the cookie.", rules.cookie_path)
-    consent: EnvironTest | None = _option(
+    cookie_path: str = option("/", "`Path` of the cookie.", rules.cookie_path)
+    consent: EnvironTest | None = option(
         None, "Callable of the WSGI environ; without its yes nothing is stored.", rules.test
     )
-    respect_gpc: bool = _option(
+    respect_gpc: bool = option(
         False, "Treat Global Privacy Control (`Sec-GPC: 1`) as no consent.", rules.boolean
     )
-    clean_url: bool = _option(False, "Remove `dub_id` from the address bar once it is stored.", rules.boolean)
-    secret_key: tuple[str | bytes, ...] | str | bytes | None = _option(
+    clean_url: bool = option(False, "Remove `dub_id` from the address bar once it is stored.", rules.boolean)
+    secret_key: tuple[str | bytes, ...] | str | bytes | None = option(
         None,
         "Seals the capture in a second, signed cookie, so that `visit.captured_at` can be trusted; "
         "a list rotates keys: the first signs, all verify.",
         rules.secrets,
         secret=True,
     )
-    nonce: Literal["auto"] | None = _option(
+    nonce: Literal["auto"] | None = option(
         "auto",
         "`auto`: the nonce of the response's own Content-Security-Policy goes on the tag; `None`: never.",
         rules.one_of("auto", None),
     )
 
     def __post_init__(self) -> None:
-        for option in dataclasses.fields(self):
-            value = option.metadata["rule"](option.name, getattr(self, option.name))
-            object.__setattr__(self, option.name, value)
+        super().__post_init__()
         if self.cookie_samesite == "None" and self.cookie_secure is False:
             raise ConfigError(
                 "cookie_secure",

@@ -52,7 +52,7 @@ DRAWING: dict[str, set[str]] = {
     "segment.source": {"errors", "webhooks", "conversions"},
     "segment": {"errors"},
     "webhooks": FOUNDATION | {"records"},
-    "server": FOUNDATION | {"script", "segment", "webhooks", "conversions"},
+    "server": FOUNDATION | {"rules", "script", "segment", "webhooks", "conversions"},
     "testing": {"", "conversions"},
 }
 #: the command line may import everything, inside its commands; the root re-exports the public names

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dub_middleware.server import Options, Server
 from dub_middleware.server.store import Store
 from standing_clock import Clock
+from wsgi_server import serving
 
 
 @pytest.fixture
@@ -43,3 +46,24 @@ def open_store(database_url: str, clock: Clock) -> Iterator[Callable[[], Store]]
 @pytest.fixture
 def store(open_store: Callable[[], Store]) -> Store:
     return open_store()
+
+
+@pytest.fixture
+def server_options() -> dict[str, Any]:
+    """The options of `server`, for a test module to override."""
+    return {}
+
+
+@pytest.fixture
+def server(store: Store, database_url: str, server_options: dict[str, Any]) -> Iterator[Server]:
+    """The whole server on the standing clock, without a port."""
+    server = Server(Options(database_url=database_url, **server_options), store)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def base_url(server: Server) -> Iterator[str]:
+    """Where `server` listens, on real threads."""
+    with serving(server) as url:
+        yield url

@@ -90,7 +90,7 @@ class Store:
     """Everything the server knows; safe to use from many threads and many processes.
 
     ``clock`` gives epoch seconds. ``anonymize_ip`` keeps addresses of clicks as /24 or /48 networks only.
-    Creates or migrates the schema. A process that forks must build its own store.
+    Creates or migrates the schema. A process may fork between two calls, not within one.
     """
 
     def __init__(

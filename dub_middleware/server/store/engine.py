@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,14 @@ BUSY_TIMEOUT = 5000  # milliseconds that a writer waits for another one
 JOURNAL_LIMIT = 64 * 1024 * 1024  # bytes that the WAL file shrinks back to
 
 
+_open: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
 class Database:
     """Connections and transactions of one database URL.
+
+    A process may fork: connections that nobody uses at that moment are closed first, so that parent and child
+    open their own.
 
     ``sqlite:///path`` is one file in WAL mode; ``postgresql://…`` is driven by psycopg 3.
     Raises `ConfigError` for any other URL, `StoreError` when the database cannot be opened.
@@ -28,6 +36,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = self._sqlite() if self.is_sqlite else self._postgresql()
         self._writer = self.engine.execution_options(dub_write=True)
+        _open.add(self)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -95,6 +104,15 @@ class Database:
         if self.is_sqlite:
             raw: Any = connection.connection.driver_connection
             raw.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+
+
+def _close_idle_connections() -> None:
+    for database in list(_open):
+        database.engine.dispose()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_close_idle_connections)
 
 
 def _parse(url: str) -> sa.URL:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
 
@@ -16,7 +17,10 @@ from dub_middleware.server.store.ids import new_id, random_text
 from dub_middleware.server.store.models import ApiKey, Domain, Folder, Settings, Tag, from_ms, to_ms
 from dub_middleware.server.store.schema import api_keys, domains, folders, link_tags, links, settings, tags
 
+T = TypeVar("T")
 KeyKind = Literal["secret", "publishable"]
+RECENT = 1.0  # seconds that a busy caller may go on with what it has read
+
 PREFIXES: Mapping[KeyKind, str] = {"secret": "dub_", "publishable": "dub_pk_"}
 
 
@@ -26,6 +30,15 @@ class Workspace:
     def __init__(self, database: Database, now: Callable[[], int]) -> None:
         self._database = database
         self._now = now
+        self._recent: dict[Callable[[], Any], tuple[float, Any]] = {}
+
+    def recent_settings(self) -> Settings:
+        """`settings`, not read again within a second; a change made by this process shows at once."""
+        return self._recently(self.settings)
+
+    def recent_domains(self) -> list[Domain]:
+        """`domains`, in the same way."""
+        return self._recently(self.domains)
 
     def settings(self) -> Settings:
         """The settings as they are now. The workspace gets its id when they are read for the first time."""
@@ -58,6 +71,7 @@ class Workspace:
                         index_elements=["name"], set_={"value": insert.excluded.value}
                     )
                 )
+        self._recent.clear()
         return self.settings()
 
     def value(self, name: str, default: Callable[[], Any]) -> Any:
@@ -90,6 +104,7 @@ class Workspace:
             insert = self._database.insert(domains).values(row).on_conflict_do_nothing()
             if connection.execute(insert.returning(domains.c.slug)).first() is None:
                 raise ConflictError("slug", slug)
+        self._recent.clear()
         return next(domain for domain in self.domains() if domain.slug == slug)
 
     def delete_domain(self, slug: str) -> bool:
@@ -98,7 +113,9 @@ class Workspace:
             mine = sa.select(links.c.pk).where(links.c.domain == slug)
             connection.execute(sa.delete(link_tags).where(link_tags.c.link.in_(mine)))
             connection.execute(sa.delete(links).where(links.c.domain == slug))
-            return bool(connection.execute(sa.delete(domains).where(domains.c.slug == slug)).rowcount)
+            gone = connection.execute(sa.delete(domains).where(domains.c.slug == slug)).rowcount
+        self._recent.clear()
+        return bool(gone)
 
     def tags(self) -> list[Tag]:
         with self._database.read() as connection:
@@ -144,6 +161,15 @@ class Workspace:
         with self._database.write() as connection:
             connection.execute(sa.update(links).where(links.c.folder_id == folder_id).values(folder_id=None))
             return bool(connection.execute(sa.delete(folders).where(folders.c.id == folder_id)).rowcount)
+
+    def _recently(self, read: Callable[[], T]) -> T:
+        now = time.monotonic()
+        until, value = self._recent.get(read, (0.0, None))
+        if until <= now:
+            value = read()
+            self._recent[read] = (now + RECENT, value)
+        kept: T = value
+        return kept
 
     def _stored(self, connection: sa.Connection) -> dict[str, Any]:
         return {row.name: row.value for row in connection.execute(sa.select(settings))}

@@ -1,0 +1,130 @@
+"""The server as one WSGI app: who answers which host and path."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from werkzeug import Response
+
+from dub_middleware.errors import ConflictError
+from dub_middleware.server.api import create_api
+from dub_middleware.server.api.auth import Gatekeeper
+from dub_middleware.server.api.openapi import document
+from dub_middleware.server.dashboard import create_dashboard
+from dub_middleware.server.options import Options
+from dub_middleware.server.queries import Queries
+from dub_middleware.server.redirect import Redirect
+from dub_middleware.server.store import Store, random_text
+from dub_middleware.server.store.workspace import KeyKind
+from dub_middleware.server.upkeep import Upkeep
+from dub_middleware.server.visitor import Visitors
+from dub_middleware.server.webhooks import Webhooks
+
+
+def create_app(
+    database_url: str = "sqlite:///dub.db",
+    api_key: str | None = None,
+    publishable_key: str | None = None,
+    domains: Iterable[str] = ("go.localhost",),
+    **options: Any,
+) -> Server:
+    """Return the server, a WSGI app; the other keywords are the fields of `Options`.
+
+    Creates or migrates the database. Raises `ConfigError` for a wrong option, `StoreError` when the database
+    cannot be opened.
+    """
+    given = {
+        "database_url": database_url,
+        "api_key": api_key,
+        "publishable_key": publishable_key,
+        "domains": domains if isinstance(domains, str) else tuple(domains),
+    }
+    return Server(Options.of(given | options))
+
+
+class Server:
+    """One workspace, served.
+
+    ``store``, ``queries``, ``visitors``, ``webhooks`` and ``options`` are what its apps work with.
+
+    A Host that is a short domain answers redirects. On any other Host ``/api/…`` is Dub's API, ``/l/<key>`` a
+    redirect of the primary domain, ``/openapi.json`` describes the API, and the rest is the dashboard.
+
+    ``api_key`` and ``publishable_key`` are the keys given or just made; None when an earlier run made them.
+    May be built before a server forks its workers (``gunicorn --preload``).
+    """
+
+    def __init__(self, options: Options, store: Store | None = None) -> None:
+        self.options = options
+        self.store = store or Store(options.database_url, anonymize_ip=options.anonymize_ip)
+        self.queries = Queries(self.store)
+        self.visitors = Visitors(
+            self.store.workspace.value("visitor_secret", lambda: random_text(32)),
+            trusted_proxies=options.trusted_proxies,
+            geoip_path=None if options.geoip_path is None else str(options.geoip_path),
+        )
+        self.webhooks = Webhooks(self.store)
+        self.gatekeeper = Gatekeeper(self.store, options)
+        self.api_key = self._key("secret", options.api_key)
+        self.publishable_key = self._key("publishable", options.publishable_key)
+        self._add_domains()
+        self._upkeep = Upkeep(self.store)
+        self.api = create_api(self)
+        self.redirect = Redirect(self)
+        self.dashboard = create_dashboard(self)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        self._upkeep.ensure()
+        path: str = environ.get("PATH_INFO", "")
+        domains = [domain.slug for domain in self.store.workspace.recent_domains()]
+        if host_name(environ) in domains:
+            return self.redirect(environ, start_response)
+        if path.startswith("/api/"):
+            return self.api(_below(environ, "/api"), start_response)
+        if path.startswith("/l/") and domains:
+            return self.redirect(_below(environ, "/l"), start_response, domain=domains[0])
+        if path == "/openapi.json":
+            return self._openapi(environ, start_response)
+        return self.dashboard(environ, start_response)
+
+    def close(self) -> None:
+        """Stop the background work and close the database."""
+        self._upkeep.close()
+        self.webhooks.close()
+        self.visitors.close()
+        self.store.close()
+
+    def _openapi(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        text = json.dumps(document(self.api.operations), ensure_ascii=False)
+        return Response(text, content_type="application/json")(environ, start_response)
+
+    def _key(self, kind: KeyKind, given: str | None) -> str | None:
+        if given is None and any(key.kind == kind for key in self.store.keys.all()):
+            return None
+        return self.store.keys.create(kind, key=given)[0]
+
+    def _add_domains(self) -> None:
+        has_some = bool(self.store.workspace.domains())
+        for number, slug in enumerate(self.options.domains):
+            try:
+                self.store.workspace.add_domain(slug, primary=number == 0 and not has_some)
+            except ConflictError:
+                continue  # from an earlier run, or another process
+
+
+def host_name(environ: dict[str, Any]) -> str:
+    """The host that was asked for, in lower case and without its port."""
+    host: str = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0].rstrip(".").lower()
+
+
+def _below(environ: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """The environ as an app mounted at ``prefix`` sees it."""
+    return environ | {
+        "SCRIPT_NAME": environ.get("SCRIPT_NAME", "") + prefix,
+        "PATH_INFO": environ["PATH_INFO"][len(prefix) :],
+    }

@@ -1,0 +1,28 @@
+"""A WSGI app on a port of loopback, served by threads until the block ends."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+
+class _Silent(WSGIRequestHandler):
+    def log_request(self, *_: Any) -> None: ...
+
+
+@contextlib.contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """The base URL of the app."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Silent)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
