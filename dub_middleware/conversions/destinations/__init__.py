@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from dub_middleware.conversions.events import Lead, Sale
 
-__all__ = ["Delivery", "Destination", "Outcome", "State", "generated_invoice_id"]
+__all__ = ["Delivery", "Destination", "Outcome", "Sender", "State", "generated_invoice_id"]
 
 State = Literal[
     "delivered",  # the far side took it and says what it did with it
@@ -64,8 +64,8 @@ class Outcome:
 
 
 @runtime_checkable
-class Destination(Protocol):
-    """Where conversions go. Implementations are safe to use from several threads and after a fork."""
+class Sender(Protocol):
+    """Where stored rows go. Implementations are safe to use from several threads and after a fork."""
 
     name: str
     """Stored with each queued row, so it stays the same over releases: ``"dub"``, ``"segment"``."""
@@ -73,13 +73,6 @@ class Destination(Protocol):
     """The most deliveries that one `send` takes; 1 means one request an event."""
     concurrency: int
     """How many `send` calls may run at once."""
-
-    def prepare(self, event: Lead | Sale, *, id: str, timestamp: datetime) -> bytes:  # noqa: A002
-        """Return the bytes to store for a `Lead` or `Sale`.
-
-        Raises `EventError` for an event that this destination would never take.
-        """
-        ...
 
     def send(self, batch: Sequence[Delivery]) -> Sequence[Outcome]:
         """Deliver and return one outcome for each delivery, in order.
@@ -90,6 +83,18 @@ class Destination(Protocol):
 
     def close(self) -> None:
         """Give back sockets; safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class Destination(Sender, Protocol):
+    """Where conversions go."""
+
+    def prepare(self, event: Lead | Sale, *, id: str, timestamp: datetime) -> bytes:  # noqa: A002
+        """Return the bytes to store for a `Lead` or `Sale`.
+
+        Raises `EventError` for an event that this destination would never take.
+        """
         ...
 
 

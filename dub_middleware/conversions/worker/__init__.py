@@ -14,7 +14,7 @@ import time
 import weakref
 from collections.abc import Iterable, Sequence
 
-from dub_middleware.conversions.destinations import Destination, Outcome
+from dub_middleware.conversions.destinations import Outcome, Sender
 from dub_middleware.conversions.outbox import Outbox
 from dub_middleware.conversions.outbox.owner import is_gone, new_owner
 from dub_middleware.conversions.worker.lane import Lane, Result
@@ -39,7 +39,7 @@ class Worker:
     def __init__(
         self,
         outbox: Outbox,
-        destinations: Iterable[Destination],
+        destinations: Iterable[Sender],
         *,
         timing: Timing | None = None,
         report: Reporter | None = None,
@@ -138,7 +138,7 @@ class Worker:
             self._pid = os.getpid()
         _close_at_exit(self)
 
-    def _lane(self, destination: Destination) -> Lane:
+    def _lane(self, destination: Sender) -> Lane:
         return Lane(
             self._outbox,
             destination,

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dub_middleware.conversions.destinations import Delivery, Destination, Outcome
+from dub_middleware.conversions.destinations import Delivery, Outcome, Sender
 from dub_middleware.conversions.outbox import Leased, Outbox, RowState, Settlement
 from dub_middleware.conversions.worker.report import Reporter
 from dub_middleware.conversions.worker.timing import Timing
@@ -41,7 +41,7 @@ class Lane:
     def __init__(
         self,
         outbox: Outbox,
-        destination: Destination,
+        destination: Sender,
         owner: str,
         timing: Timing,
         report: Reporter,

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from dub_middleware.conversions.destinations import Delivery, Destination
+from dub_middleware.conversions.destinations import Delivery, Sender
 from dub_middleware.conversions.outbox import NewRow, Outbox
 from dub_middleware.conversions.worker.report import Reporter
 from dub_middleware.errors import DeliveryError, OutboxError
@@ -21,7 +21,7 @@ REST = 1.0  # seconds between two tries to write to an outbox that failed
 class Spill:
     """Put each row into the outbox as soon as it takes it; meanwhile try once to deliver it directly."""
 
-    def __init__(self, outbox: Outbox, destinations: Mapping[str, Destination], report: Reporter) -> None:
+    def __init__(self, outbox: Outbox, destinations: Mapping[str, Sender], report: Reporter) -> None:
         self._outbox = outbox
         self._destinations = destinations
         self._report = report
