@@ -1,7 +1,22 @@
-"""What Segment's cloud does between an app and Dub, on one machine."""
+"""What Segment's cloud does between an app and Dub, on one machine; parts load when they are asked for."""
 
 from __future__ import annotations
 
-from dub_middleware.segment.source import DubSource
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["DubSource"]
+if TYPE_CHECKING:
+    from dub_middleware.segment.fql import parse_fql
+    from dub_middleware.segment.source import DubSource
+
+__all__ = ["DubSource", "parse_fql"]
+
+_HOMES = {"DubSource": "source", "parse_fql": "fql"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
