@@ -13,6 +13,7 @@ from dub_middleware.server.api import create_api
 from dub_middleware.server.api.auth import Gatekeeper
 from dub_middleware.server.api.openapi import document
 from dub_middleware.server.dashboard import create_dashboard
+from dub_middleware.server.objects import Objects
 from dub_middleware.server.options import Options
 from dub_middleware.server.queries import Queries
 from dub_middleware.server.redirect import Redirect
@@ -47,7 +48,7 @@ def create_app(
 class Server:
     """One workspace, served.
 
-    ``store``, ``queries``, ``visitors``, ``webhooks`` and ``options`` are what its apps work with.
+    ``store``, ``queries``, ``visitors``, ``objects``, ``webhooks``, ``options``: what its apps work with.
 
     A Host that is a short domain answers redirects. On any other Host ``/api/…`` is Dub's API, ``/l/<key>`` a
     redirect of the primary domain, ``/openapi.json`` describes the API, and the rest is the dashboard.
@@ -65,7 +66,8 @@ class Server:
             trusted_proxies=options.trusted_proxies,
             geoip_path=None if options.geoip_path is None else str(options.geoip_path),
         )
-        self.webhooks = Webhooks(self.store)
+        self.objects = Objects(self.store.workspace.settings().workspace_id, options.base_url)
+        self.webhooks = Webhooks(self.store, self.objects, allow_private=options.private_receivers)
         self.gatekeeper = Gatekeeper(self.store, options)
         self.api_key = self._key("secret", options.api_key)
         self.publishable_key = self._key("publishable", options.publishable_key)
@@ -77,6 +79,7 @@ class Server:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         self._upkeep.ensure()
+        self.webhooks.start()
         path: str = environ.get("PATH_INFO", "")
         domains = [domain.slug for domain in self.store.workspace.recent_domains()]
         if host_name(environ) in domains:

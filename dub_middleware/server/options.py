@@ -86,6 +86,16 @@ class Options(Checked):
     domains: tuple[str, ...] = option(
         ("go.localhost",), "The short domains; the first one is the default of new links.", _domains
     )
+    base_url: str = option(
+        "http://127.0.0.1:8787",
+        "Where the server is reached; short links below `localhost` take its port.",
+        rules.url,
+    )
+    private_receivers: bool = option(
+        False,
+        "Let webhooks go to this machine and private networks; for servers that only this machine reaches.",
+        rules.boolean,
+    )
     faithful: bool = option(
         False,
         "Repeat Dub's defects too: burnt lead keys, epoch milliseconds in `Retry-After`.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import urllib3
 from urllib3.util import SKIP_HEADER
@@ -21,7 +21,8 @@ class HTTPClient:
 
     ``connect``, ``read`` and ``total`` are seconds. ``total`` is a wall deadline on the monotonic clock for
     everything after the name look-up: it also ends an answer that trickles in byte by byte. An answer
-    of more than ``max_body`` bytes is given up.
+    of more than ``max_body`` bytes is given up. ``allow_address`` is asked about each IP address that a name
+    stands for before it is connected to: for URLs that somebody else chose.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class HTTPClient:
         max_body: int = 64 * 1024,
         connections: int = 16,
         user_agent: str | None = "dub-middleware",
+        allow_address: Callable[[str], bool] | None = None,
     ) -> None:
         self._read, self._total = read, total
         self._timeout = urllib3.Timeout(connect=min(connect, total), read=read)
         self._max_body = max_body
         self._connections = connections
         self._user_agent = user_agent
+        self._allow_address = allow_address
         self._pools: dict[tuple[int, str], urllib3.HTTPConnectionPool] = {}  # by process id and origin
 
     def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
@@ -86,7 +89,7 @@ class HTTPClient:
             for other in list(self._pools)[:-MAX_ORIGINS]:
                 self._pools.pop(other, None)
             # setdefault instead of a lock, which a fork could leave locked for ever
-            pool = self._pools.setdefault(key, new_pool(origin, self._connections))
+            pool = self._pools.setdefault(key, new_pool(origin, self._connections, self._allow_address))
         return pool
 
     def _complete(self, headers: Mapping[str, str], body: bytes) -> dict[str, str]:

@@ -7,10 +7,12 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
 MAX_IDLE = 20.0  # seconds; beyond, a load balancer may have dropped the socket without telling us
@@ -64,6 +66,10 @@ class _Connection(HTTPConnection):
     _idle_since = float("inf")
     _held: list[bytes] | None = None
 
+    def __init__(self, *args: Any, allow_address: Callable[[str], bool] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._allow_address = allow_address
+
     @property
     def is_connected(self) -> bool:
         return time.monotonic() - self._idle_since < MAX_IDLE and super().is_connected
@@ -88,11 +94,26 @@ class _Connection(HTTPConnection):
         return super().getresponse()
 
     def _new_conn(self) -> socket.socket:
+        if self._allow_address is not None:
+            found = socket.getaddrinfo(self.host.strip("[]"), self.port, type=socket.SOCK_STREAM)
+            self._check_address(*(str(address[0]) for *_, address in found))
         plain = super()._new_conn()
+        if self._allow_address is not None:
+            # the name may have been looked up to something else this time; nothing has been sent yet
+            try:
+                self._check_address(str(plain.getpeername()[0]))
+            except BaseException:
+                plain.close()
+                raise
         timeout = plain.gettimeout()
         bounded = _PlainSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
         bounded.settimeout(timeout)
         return bounded
+
+    def _check_address(self, *addresses: str) -> None:
+        assert self._allow_address is not None
+        if refused := [address for address in addresses if not self._allow_address(address)]:
+            raise HTTPError(f"{self.host} is {refused[0]}, which is no address to go to")
 
 
 class _TLSConnection(_Connection, HTTPSConnection):
@@ -109,11 +130,13 @@ class _TLSPool(HTTPSConnectionPool):
     ConnectionCls = _TLSConnection
 
 
-def new_pool(origin: str, connections: int) -> HTTPConnectionPool:
+def new_pool(
+    origin: str, connections: int, allow_address: Callable[[str], bool] | None = None
+) -> HTTPConnectionPool:
     """Return a pool that keeps up to ``connections`` sockets open to ``origin``, such as ``https://api.dub.co``."""
     parts = parse_url(origin)
     kind = _TLSPool if parts.scheme == "https" else _Pool
-    return kind(str(parts.host), parts.port, maxsize=connections)
+    return kind(str(parts.host), parts.port, maxsize=connections, allow_address=allow_address)
 
 
 @functools.cache

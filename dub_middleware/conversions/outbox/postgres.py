@@ -99,11 +99,11 @@ class PostgresOutbox(SQLOutbox):
         connection = psycopg.connect(self._url, connect_timeout=CONNECT_TIMEOUT, autocommit=True)
         try:
             connection.execute(f"SET synchronous_commit = {self._synchronous if side == 'front' else 'off'}")
-            if side == "front":
-                connection.execute(f"SET lock_timeout = {BUSY}")
             with connection.transaction():
                 connection.execute("SELECT pg_advisory_xact_lock(%s, 0)", (LEASE_LOCK,))
                 self._upgrade(_executor(connection))
+            if side == "front":  # only now: another process may just be creating the tables
+                connection.execute(f"SET lock_timeout = {BUSY}")
         except BaseException:
             connection.close()
             raise

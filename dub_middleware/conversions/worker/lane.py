@@ -66,7 +66,8 @@ class Lane:
         self._suspects: deque[Leased] = deque()
         self._results: list[Result] = []
         self._failures = 0  # failed requests in a row
-        self._allowed = 1  # requests at once: doubles with each success, so that a recovery is no stampede
+        # requests at once: doubles with each success, so that a recovery is no stampede
+        self._allowed = destination.concurrency if timing.open_after is None else 1
         self._held_until = 0.0
         self._deadline: float | None = None
         self._slowest: deque[float] = deque([0.0], maxlen=32)
@@ -151,7 +152,7 @@ class Lane:
         now = time.monotonic()
         if now < self._held_until or not self._has_time(now):
             return 0
-        if self._failures >= self._timing.open_after:
+        if self._is_open():
             return self._lease(1) if self._in_flight == 0 else 0
         if self.destination.max_batch > 1:
             return sum(self._lease(self.destination.max_batch) for _ in range(self._free()))
@@ -159,6 +160,9 @@ class Lane:
         spare = self._allowed if self._deadline is None else 0
         room = self._free() + spare
         return self._lease(room) if room > 0 else 0
+
+    def _is_open(self) -> bool:
+        return self._timing.open_after is not None and self._failures >= self._timing.open_after
 
     def _free(self) -> int:
         return min(self._allowed, self.destination.concurrency) - self._in_flight
@@ -256,6 +260,8 @@ class Lane:
 
     def _learn(self, outcomes: Sequence[Outcome]) -> None:
         """Open, probe, close: what this answer says about the far side as a whole."""
+        if self._timing.open_after is None:
+            return
         states = {outcome.state for outcome in outcomes}
         asked = max((outcome.retry_after or 0.0 for outcome in outcomes), default=0.0)
         if "paused" in states:

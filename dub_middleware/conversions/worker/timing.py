@@ -22,8 +22,11 @@ class Timing:
     """Automatic retries end here, counted from the first attempt: Dub recognises a repeat for seven days."""
     pause: float = 300.0
     """How often a destination that refuses the key is asked again."""
-    open_after: int = 5
-    """This many failed requests in a row mean that the far side is down (a number, not seconds)."""
+    open_after: int | None = 5
+    """This many failed requests in a row mean that the far side is down (a number, not seconds).
+
+    None: the destination stands for many far sides, and the failures of one say nothing of the others.
+    """
     open_cap: float = 30.0
     """The longest wait between two probes of a far side that is down."""
     lease: float = 60.0

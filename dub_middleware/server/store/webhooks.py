@@ -80,7 +80,7 @@ class Webhooks:
 
     def delete(self, webhook_id: str) -> bool:
         with self._database.write() as connection:
-            connection.execute(sa.delete(deliveries).where(deliveries.c.webhook_id == id))
+            connection.execute(sa.delete(deliveries).where(deliveries.c.webhook_id == webhook_id))
             return bool(connection.execute(sa.delete(webhooks).where(webhooks.c.id == webhook_id)).rowcount)
 
     def log(self, delivery: WebhookDelivery, *, succeeded: bool) -> Webhook | None:

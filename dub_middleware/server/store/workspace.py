@@ -87,6 +87,14 @@ class Workspace:
             connection.execute(insert.on_conflict_do_nothing())
             return connection.execute(chosen).scalar_one()
 
+    def keep_value(self, name: str, value: Any) -> None:
+        """Replace such a value; a power cut may bring back the one before."""
+        insert = self._database.insert(settings).values(name=f"_{name}", value=value)
+        with self._database.write(durable=False) as connection:
+            connection.execute(
+                insert.on_conflict_do_update(index_elements=["name"], set_={"value": insert.excluded.value})
+            )
+
     def domains(self) -> list[Domain]:
         """All short domains, the primary one first."""
         statement = sa.select(domains).order_by(domains.c.is_primary.desc(), domains.c.slug)
