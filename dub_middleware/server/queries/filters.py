@@ -5,7 +5,7 @@ A filter is a field and the values it may have, or with ``exclude`` must not hav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from dub_middleware.server.store import Store
 from dub_middleware.server.store.events import is_type
+from dub_middleware.server.store.metadata import text_at
 from dub_middleware.server.store.rollups import BY_QUARTER, Dim
 from dub_middleware.server.store.schema import customers, events, link_tags, links, tags, url_parts
 from dub_middleware.server.store.words import UTM, short_url
@@ -58,6 +59,7 @@ LINK_FIELDS = {
     "partner_id": links.c.partner_id,
     "program_id": links.c.program_id,
 }
+_NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
 FIELDS = (*WORD_FIELDS, *LINK_FIELDS, *UTM, "base_url", "tag_id", "root", "customer_id", "sale_type")
 
 
@@ -85,8 +87,8 @@ def select(
             raise ValueError(f"{field!r} is no filter; known are {', '.join(FIELDS)}")
         where.append(_clause(store, connection, field, chosen))
     if metadata:
-        compare = _json_reader(store.database.is_sqlite)
-        where.append(sa.or_(*(sa.and_(*(compare(test) for test in group)) for group in metadata)))
+        is_sqlite = store.database.is_sqlite
+        where.append(sa.or_(*(sa.and_(*(_compare(test, is_sqlite) for test in group)) for group in metadata)))
     if not where:
         return Selection((), Dim.TOTAL, (0,))
     field, chosen = next(iter(filters.items()), ("", Filter(())))
@@ -158,31 +160,18 @@ def _words(store: Store, connection: sa.Connection, field: str, values: Sequence
     return sorted({*store.words.find(connection, exact).values(), *(pk for pks in found for pk in pks)})
 
 
-def _json_reader(is_sqlite: bool) -> Callable[[MetadataFilter], Clause]:
-    def compare(test: MetadataFilter) -> Clause:
-        if is_sqlite:
-            path = "$" + "".join('."{}"'.format(key.replace('"', '""')) for key in test.path)
-            text: sa.ColumnElement[Any] = sa.cast(sa.func.json_extract(events.c.metadata, path), sa.Text)
-        else:
-            document = sa.cast(events.c.metadata, sa.dialects.postgresql.JSONB)
-            text = document[list(test.path)].astext if len(test.path) > 1 else document[test.path[0]].astext
-        if test.operator in ("=", "!="):
-            return text == test.value if test.operator == "=" else text != test.value
-        return _compare_numbers(text, test, is_sqlite)
-
-    return compare
-
-
-def _compare_numbers(text: sa.ColumnElement[Any], test: MetadataFilter, is_sqlite: bool) -> Clause:
+def _compare(test: MetadataFilter, is_sqlite: bool) -> Clause:
+    text = text_at(events.c.metadata, test.path, is_sqlite=is_sqlite)
+    if test.operator == "=":
+        return text == test.value
+    if test.operator == "!=":
+        return text != test.value
     try:
         value = float(test.value)
     except ValueError:
         return sa.false()
-    looks_numeric = text.regexp_match(r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$")
-    if is_sqlite:
-        looks_numeric = sa.and_(text.is_not(None), sa.not_(text.op("GLOB")("*[^-0-9.eE+]*")))
     # CASE, because a database may cast before it has tested
-    number = sa.case((looks_numeric, sa.cast(text, sa.Double)))
+    number = sa.case((text.regexp_match(_NUMBER), sa.cast(text, sa.Double)))
     return {
         ">": number > value,
         ">=": number >= value,

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dub_middleware.errors import ConfigError, StoreError
+from dub_middleware.server.store import metadata
 
 BUSY_TIMEOUT = 5000  # milliseconds that a writer waits for another one
 JOURNAL_LIMIT = 64 * 1024 * 1024  # bytes that the WAL file shrinks back to
@@ -80,6 +81,7 @@ class Database:
                 "temp_store = MEMORY",
             ):
                 connection.execute(f"PRAGMA {pragma}")
+            metadata.prepare(connection)
 
         @sa.event.listens_for(engine, "begin")
         def begin(connection: sa.Connection) -> None:
