@@ -101,7 +101,11 @@ class Store:
 
         self.now = now
         self.database = Database(database_url)
-        migrate(self.database)
+        try:
+            migrate(self.database)
+        except BaseException:
+            self.database.close()
+            raise
         self.stream = Stream(self.database)
         self.words = Words(self.database)
         self.rollups = Rollups(self.database, self.stream)
