@@ -1,21 +1,57 @@
-"""The dashboard: the result views and the pages around them."""
+"""The pages for people, as one Flask application: the three result views and what belongs to them.
+
+To add a page:
+
+1. Write a module here with a Blueprint named after the page. A view gathers its data and ends in
+   `pages.answer`, which renders the template or, asked for JSON, the same data::
+
+       blueprint = Blueprint("customers", __name__)
+
+       @page(blueprint, "/customers")                   # and /customers.json
+       def index() -> Response:
+           customers = current_server().store.customers.page()
+           return answer("customers.html", {"customers": customers})
+
+2. Write ``templates/customers.html``. It extends ``base.html``, fills the blocks ``title`` and ``main``
+   (``actions`` for what stands beside the heading), and builds its content from the macros of
+   ``components.html``, ``icons.html`` and the classes of ``static/*.css``::
+
+       {% extends "base.html" %}
+       {% block title %}Customers{% endblock %}
+       {% block main %}{% call ui.card("All customers") %}…{% endcall %}{% endblock %}
+
+3. Add the blueprint to `BLUEPRINTS`. The navigation shows an entry once its endpoint exists; a new one is a
+   line in `layout.NAVIGATION`.
+
+Rules of the house: everything works without JavaScript (links and forms first; modules in ``static/`` only
+make it quicker). The policy allows no inline script and no ``style`` attribute: widths are SVG attributes,
+states are classes. Whatever a page says about time and filters comes from its `filters.Scope`. A key for a
+link or button is its ``aria-keyshortcuts``, which is all that ``shortcuts.js`` and the help look at. State is
+changed by POST only.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flask import Flask
+from flask import Blueprint, Flask
+
+from dub_middleware.server.dashboard import analytics, breakdown, layout, menus
 
 if TYPE_CHECKING:
     from dub_middleware.server.app import Server
 
+BLUEPRINTS: tuple[Blueprint, ...] = (analytics.blueprint, breakdown.blueprint, menus.blueprint)
+
 
 def create_dashboard(server: Server) -> Flask:
-    """Build the pages of one server."""
-    app = Flask(__name__)
-
-    @app.get("/")
-    def home() -> str:
-        return "<!doctype html><title>Dub on one machine</title><h1>Dub on one machine</h1>"
-
+    """The pages of one server."""
+    templates = Path(__file__).parents[1] / "templates"
+    app = Flask(__name__, static_folder=None, template_folder=str(templates))
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    layout.init_app(app, server)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
     return app

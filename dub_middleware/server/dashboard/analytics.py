@@ -1,0 +1,129 @@
+"""The analytics page: time-series and funnel of the same numbers, and the breakdown cards below them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response
+
+from dub_middleware.server.dashboard import drawing, empty, formats
+from dub_middleware.server.dashboard.breakdown import (
+    CARD_CHOICES,
+    CARD_ROWS,
+    CARDS,
+    METRICS,
+    Card,
+    Grouping,
+    Row,
+    rows,
+)
+from dub_middleware.server.dashboard.exports import csv_response
+from dub_middleware.server.dashboard.filters import Scope
+from dub_middleware.server.dashboard.menus import chips
+from dub_middleware.server.dashboard.numbers import numbers
+from dub_middleware.server.dashboard.pages import answer, current_scope, current_server, page
+from dub_middleware.server.dashboard.words import PRESETS, dates, range_name
+from dub_middleware.server.queries import Counts
+
+blueprint = Blueprint("analytics", __name__)
+
+CHOICES = {
+    "view": ("series", "funnel"),
+    "metric": METRICS,
+    "unit": ("amount", "count"),
+    "compare": ("", "previous"),
+    "show": ("chart", "table"),
+    **CARD_CHOICES,
+}
+
+
+@page(blueprint, "/", twin="/analytics.json")
+def index() -> Response:
+    """Time-series or funnel, and the cards."""
+    server = current_server()
+    cursor = server.store.events.cursor()
+    scope = current_scope(CHOICES)
+    found = numbers(server.queries, scope)
+    cards = [card_rows(scope, card) for card in CARDS]
+    currency = server.store.workspace.settings().currency
+    data = {
+        "interval": None if scope.start else scope.interval,
+        "start": found.period.start,
+        "end": found.period.end,
+        "timezone": scope.zone,
+        "granularity": found.period.granularity,
+        "filters": scope.filters,
+        "totals": found.totals,
+        "previousTotals": found.before,
+        "timeseries": found.points,
+        "previousTimeseries": found.previous_points,
+        "funnel": found.steps,
+        "breakdowns": {card.grouping.key: card.rows for card in cards},
+    }
+    return answer(
+        "analytics.html",
+        data,
+        scope=scope,
+        period=found.period,
+        range_name=range_name(scope, found.period),
+        dates=dates(found.period),
+        previous_dates=dates(found.previous_period),
+        presets=PRESETS,
+        offset=formats.offset(server.queries.now(), scope.zone),
+        chips=chips(scope, "analytics.index"),
+        tabs=drawing.metric_tabs(scope, found, currency),
+        chart=drawing.chart(scope, found, currency),
+        steps=drawing.funnel(found, currency),
+        cards=cards,
+        currency=currency,
+        write_row=lambda counts: drawing.write_counts(counts, scope, currency),
+        nothing=empty.reason(scope, found.period, "analytics.index") if found.totals == Counts() else None,
+        cursor=cursor,
+    )
+
+
+@blueprint.get("/analytics.csv")
+def export() -> Response:
+    """The time-series as CSV, in the zone on screen."""
+    server = current_server()
+    scope = current_scope(CHOICES)
+    period = scope.period(server.queries)
+    currency = server.store.workspace.settings().currency
+    digits = formats.minor_digits(currency)
+
+    def lines() -> Iterator[Sequence[Any]]:
+        yield (
+            f"{period.granularity} ({scope.zone.key})",
+            "clicks",
+            "leads",
+            "sales",
+            f"revenue ({currency.upper()})",
+        )
+        for point in server.queries.timeseries(period, scope.filters):
+            counts = point.counts
+            revenue = f"{counts.sale_amount / 10**digits:.{digits}f}"
+            yield (point.start.isoformat(), counts.clicks, counts.leads, counts.sales, revenue)
+
+    return csv_response(lines(), f"analytics-{period.until.astimezone(period.zone):%Y-%m-%d}")
+
+
+@dataclass(frozen=True, slots=True)
+class CardRows:
+    """A card with the rows of its chosen tab."""
+
+    card: Card
+    grouping: Grouping
+    rows: list[Row]
+    has_more: bool
+
+
+def card_rows(scope: Scope, card: Card) -> CardRows:
+    server = current_server()
+    key = scope.choices.get(card.key, card.groupings[0].key)
+    grouping = next(known for known in card.groupings if known.key == key)
+    metric: Any = scope.choices.get("metric", "clicks")
+    unit = scope.choices.get("unit", "amount")
+    found = rows(server.store, server.queries, scope, grouping, metric=metric, unit=unit)
+    return CardRows(card, grouping, found[:CARD_ROWS], len(found) > CARD_ROWS)

@@ -1,0 +1,148 @@
+"""Geometry of the charts: numbers in, coordinates and SVG path data out, nothing of a page in it.
+
+A plot is ``WIDTH`` wide and ``HEIGHT`` high and is stretched to the space there is
+(``preserveAspectRatio="none"``), lines keeping their width; whatever must not be stretched (text, dots) is
+placed by percentages beside it. Zero is always at the bottom.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 1000, 100
+_LINES = 4  # grid lines above zero
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The vertical axis: ``ticks`` are evenly spaced from ``top`` down to 0."""
+
+    top: float
+    ticks: tuple[float, ...]
+
+    def y(self, value: float) -> float:
+        """Where a value is, from 0 at the top of the plot to 1 at its bottom."""
+        return 1 - value / self.top
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One series. ``so_far`` is the last piece, of a bucket that is not over; ``area`` reaches the bottom."""
+
+    path: str
+    so_far: str
+    area: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A label below the plot at ``x`` percent; ``is_minor`` ones give way where there is little room."""
+
+    index: int
+    x: float
+    anchor: str
+    is_minor: bool
+
+
+def scale(highest: float, *, unit: float = 1) -> Scale:
+    """The axis for values up to ``highest``: round numbers, never below ``unit`` apart."""
+    step = max(_round_up(highest / _LINES), unit)
+    lines = max(1, math.ceil(highest / step)) if highest else _LINES
+    lines = max(lines, 2)
+    return Scale(step * lines, tuple(step * index for index in range(lines, -1, -1)))
+
+
+def x(index: int, count: int) -> float:
+    """Where a bucket is, from 0 at the left to 1 at the right; a single one is in the middle."""
+    return index / (count - 1) if count > 1 else 0.5
+
+
+def line(values: Sequence[float], axis: Scale, *, slots: int, so_far: bool = False) -> Line:
+    """Draw ``values`` from the left over a plot of ``slots`` buckets; ``so_far``: the last is open."""
+    points = [
+        (_round(x(index, slots) * WIDTH), _round(axis.y(value) * HEIGHT))
+        for index, value in enumerate(values)
+    ]
+    if not points:
+        return Line("", "", "")
+    if len(points) == 1:
+        # a bucket alone has no slope: a stroke from edge to edge of its slot
+        (_, height) = points[0]
+        points = [(0, height), (WIDTH if slots == 1 else _round(WIDTH / slots / 2), height)]
+    solid = points[:-1] if so_far and len(values) > 1 else points
+    area = f"{_path(points)}V{HEIGHT}H{points[0][0]:g}Z"
+    return Line(
+        path=_path(solid) if len(solid) > 1 else "",
+        so_far=_path(points[-2:]) if so_far and len(values) > 1 else "",
+        area=area,
+    )
+
+
+def ticks(count: int, *, most: int = 7) -> list[Tick]:
+    """Spread at most ``most`` labels over ``count`` buckets, every second of them minor, the last kept."""
+    if count <= 0:
+        return []
+    step = max(1, math.ceil((count - 1) / (most - 1))) if count > most else 1
+    indexes = sorted(range(count - 1, -1, -step))
+    found = []
+    for place, index in enumerate(reversed(indexes)):
+        where = x(index, count)
+        anchor = "start" if where < 0.04 else "end" if where > 0.96 else "middle"
+        found.append(Tick(index, _round(where * 100), anchor, place % 2 == 1))
+    return found[::-1]
+
+
+def funnel(counts: Sequence[int]) -> tuple[list[str], list[str]]:
+    """The bands of a funnel's steps: what is left at each, and behind it what the step before still had.
+
+    Each is a path in a plot of its own, mirrored around the middle, with a flat part and a curve down to the
+    height of the next.
+    """
+    highest = max(counts, default=0)
+    heights = [_band(count, highest) for count in counts]
+    kept = [_flow(height, heights[index + 1 : index + 2]) for index, height in enumerate(heights)]
+    lost = ["", *(_flow(max(pair), []) for pair in itertools.pairwise(heights))]
+    return kept, lost
+
+
+def _band(count: int, highest: int) -> float:
+    # what is there is seen, however little it is
+    return max(count / highest, 0.02) if count and highest else 0.0
+
+
+def _flow(height: float, following: Sequence[float]) -> str:
+    if not height:
+        return ""
+    top, bottom = _edges(height)
+    if not following:
+        return f"M0,{top}H{WIDTH}V{bottom}H0Z"
+    next_top, next_bottom = _edges(following[0] or 0.0)
+    start, bend = WIDTH * 0.55, WIDTH * 0.78
+    return (
+        f"M0,{top}H{start:g}C{bend:g},{top} {bend:g},{next_top} {WIDTH},{next_top}"
+        f"V{next_bottom}C{bend:g},{next_bottom} {bend:g},{bottom} {start:g},{bottom}H0Z"
+    )
+
+
+def _edges(height: float) -> tuple[float, float]:
+    half = height * HEIGHT / 2
+    return _round(HEIGHT / 2 - half), _round(HEIGHT / 2 + half)
+
+
+def _path(points: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{across:g},{down:g}" for across, down in points)
+
+
+def _round(value: float) -> float:
+    return round(value, 2)
+
+
+def _round_up(value: float) -> float:
+    """The next of 1, 2, 5 times a power of ten."""
+    if value <= 0:
+        return 0
+    power = float(10 ** math.floor(math.log10(value)))
+    return next(factor * power for factor in (1, 2, 5, 10) if value <= factor * power * (1 + 1e-9))

@@ -1,0 +1,201 @@
+"""Numbers made ready for the template: tabs, the chart and its table, the steps of the funnel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dub_middleware.server.dashboard import charts, formats
+from dub_middleware.server.dashboard.breakdown import METRICS, measure
+from dub_middleware.server.dashboard.filters import Scope
+from dub_middleware.server.dashboard.numbers import Numbers
+from dub_middleware.server.dashboard.words import StepWords, step_words
+from dub_middleware.server.queries import Counts, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One of the three linked tabs."""
+
+    metric: str
+    label: str
+    total: str
+    exact: str
+    change: formats.Change | None
+    before: str
+    url: str
+    is_selected: bool
+    key: str
+
+
+def metric_tabs(scope: Scope, found: Numbers, currency: str) -> list[Tab]:
+    selected, unit = scope.choices.get("metric", "clicks"), scope.choices.get("unit", "amount")
+    tabs = []
+    for key, metric in enumerate(METRICS, start=1):
+        total, before = (measure(counts, metric, unit) for counts in (found.totals, found.before))
+        tabs.append(
+            Tab(
+                metric=metric,
+                label=metric.capitalize(),
+                total=write(total, metric, unit, currency, shortened=True),
+                exact=write(total, metric, unit, currency),
+                change=formats.change(total, before),
+                before=write(before, metric, unit, currency),
+                url=scope.url("analytics.index", metric=None if metric == "clicks" else metric),
+                is_selected=metric == selected,
+                key=str(key),
+            )
+        )
+    return tabs
+
+
+def write(value: int, metric: str, unit: str, currency: str, *, shortened: bool = False) -> str:
+    """Write a number of a tab: a count, or money for sales by amount."""
+    if metric == "sales" and unit == "amount":
+        return formats.money(value, currency, compact_above=1_000_000 if shortened else None)
+    return formats.compact(value) if shortened else formats.number(value)
+
+
+def write_counts(counts: Counts, scope: Scope, currency: str) -> str:
+    """Write what the chosen tab says about some events."""
+    metric, unit = scope.choices.get("metric", "clicks"), scope.choices.get("unit", "amount")
+    return write(measure(counts, metric, unit), metric, unit, currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One row of the chart's table, from which the tooltip reads too."""
+
+    label: str
+    x: float
+    y: float
+    counts: Counts
+    value: str
+    state: str
+    previous_label: str = ""
+    previous_value: str = ""
+    previous_y: float | None = None
+    change: formats.Change | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The time-series, ready to be drawn."""
+
+    axis: list[str]
+    line: charts.Line
+    previous: charts.Line | None
+    ticks: list[tuple[charts.Tick, str]]
+    buckets: list[Bucket]
+    last: Bucket | None
+    summary: str
+
+
+def chart(scope: Scope, found: Numbers, currency: str) -> Chart:
+    """Draw the metric chosen; buckets of the future take their place and have no point."""
+    metric, unit = scope.choices.get("metric", "clicks"), scope.choices.get("unit", "amount")
+    is_money = metric == "sales" and unit == "amount"
+    values = [measure(point.counts, metric, unit) for point in found.points]
+    olds = [measure(point.counts, metric, unit) for point in found.previous_points]
+    past = [point.start <= found.period.now for point in found.points]
+    axis = charts.scale(
+        max([*values, *olds], default=0), unit=10 ** formats.minor_digits(currency) if is_money else 1
+    )
+    slots = len(found.points)
+    buckets = [_bucket(index, found, values, olds, axis, (metric, unit, currency)) for index in range(slots)]
+    shown = [value for value, is_past in zip(values, past, strict=True) if is_past]
+    is_open = any(point.is_partial for point in found.points)
+    return Chart(
+        axis=[_axis_label(value, is_money, currency) for value in axis.ticks],
+        line=charts.line(shown, axis, slots=slots, so_far=is_open),
+        previous=charts.line(olds[:slots], axis, slots=slots) if olds else None,
+        ticks=[
+            (tick, formats.tick(found.points[tick.index].start, found.period.granularity))
+            for tick in charts.ticks(slots)
+        ],
+        buckets=buckets,
+        last=buckets[len(shown) - 1] if shown else None,
+        summary=_summary(metric, buckets[: len(shown)], values, write(sum(values), metric, unit, currency)),
+    )
+
+
+def _bucket(
+    index: int,
+    found: Numbers,
+    values: list[int],
+    olds: list[int],
+    axis: charts.Scale,
+    how: tuple[str, str, str],
+) -> Bucket:
+    point, granularity = found.points[index], found.period.granularity
+    is_future = point.start > found.period.now
+    old = olds[index] if index < len(olds) else None
+    return Bucket(
+        label=formats.bucket(point.start, granularity),
+        x=round(charts.x(index, len(values)) * 100, 2),
+        y=round(axis.y(values[index]) * 100, 2),
+        counts=point.counts,
+        value="" if is_future else write(values[index], *how),
+        state="future" if is_future else "so far" if point.is_partial else "",
+        previous_label="" if old is None else formats.bucket(found.previous_points[index].start, granularity),
+        previous_value="" if old is None else write(old, *how),
+        previous_y=None if old is None else round(axis.y(old) * 100, 2),
+        change=None if old is None or is_future or point.is_partial else formats.change(values[index], old),
+    )
+
+
+def _axis_label(value: float, is_money: bool, currency: str) -> str:
+    if is_money:
+        label = formats.money(round(value), currency, compact_above=1_000)
+        digits = formats.minor_digits(currency)
+        return label.removesuffix("." + "0" * digits) if digits else label
+    return formats.compact(round(value), above=1_000)
+
+
+def _summary(metric: str, buckets: list[Bucket], values: list[int], total: str) -> str:
+    """One sentence for those who do not see the chart."""
+    if not any(values):
+        return f"No {metric} in this range."
+    highest = max(range(len(buckets)), key=values.__getitem__)
+    return (
+        f"{total} {'' if metric != 'sales' else 'in '}{metric} in {len(buckets)} steps; "
+        f"most in {buckets[highest].label}: {buckets[highest].value}."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelStep:
+    """One step of the funnel, ready to be drawn and read."""
+
+    step: Step
+    metric: str
+    rate: str
+    before_rate: str
+    words: StepWords | None
+    revenue: str
+    kept: str
+    lost: str
+
+
+def funnel(found: Numbers, currency: str) -> list[FunnelStep]:
+    kept, lost = charts.funnel([step.count for step in found.steps])
+    drawn = []
+    for index, step in enumerate(found.steps):
+        revenue = ""
+        if step.name == "sales" and step.count:
+            total, average = found.totals.sale_amount, round(found.totals.sale_amount / step.count)
+            revenue = f"{formats.money(total, currency)} revenue, {formats.money(average, currency)} a sale"
+        drawn.append(
+            FunnelStep(
+                step=step,
+                metric=step.name,
+                rate=formats.percent(step.of_first),
+                before_rate=formats.percent(found.previous_steps[index].of_first)
+                if found.previous_steps
+                else "",
+                words=step_words(found.steps[index - 1], step) if index else None,
+                revenue=revenue,
+                kept=kept[index],
+                lost=lost[index],
+            )
+        )
+    return drawn

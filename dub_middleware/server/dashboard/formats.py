@@ -1,0 +1,180 @@
+"""How the pages write numbers, money, rates, moments and the values of events: text in English, no markup."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from dub_middleware.conversions.currencies import ZERO_DECIMAL
+from dub_middleware.server.dashboard.countries import CONTINENTS, COUNTRIES
+from dub_middleware.server.queries import Granularity
+from dub_middleware.server.store import Link
+
+#: ISO 4217 currencies whose minor unit is a thousandth
+_THREE_DECIMALS = frozenset(("bhd", "iqd", "jod", "kwd", "lyd", "omr", "tnd"))
+_SYMBOLS = {
+    "usd": "$",
+    "eur": "€",
+    "gbp": "£",
+    "jpy": "¥",
+    "inr": "₹",
+    "krw": "₩",
+    "ils": "₪",
+    "vnd": "₫",
+    "cad": "CA$",
+    "aud": "A$",
+    "nzd": "NZ$",
+    "mxn": "MX$",
+    "brl": "R$",
+    "hkd": "HK$",
+    "cny": "CN¥",
+}
+_STEPS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
+TRIGGERS = {"link": "Link click", "qr": "QR scan", "pageview": "Page view", "deeplink": "Deep link"}
+
+
+def number(value: int) -> str:
+    return f"{value:,}"
+
+
+def compact(value: int, above: int = 1_000_000) -> str:
+    """Write three digits or so where the number is at least ``above``: 1,234,567 is 1.23M."""
+    return _short(Decimal(value)) if abs(value) >= above else f"{value:,}"
+
+
+def minor_digits(currency: str) -> int:
+    """How many of an amount's digits are behind the point."""
+    code = currency.lower()
+    return 0 if code in ZERO_DECIMAL else 3 if code in _THREE_DECIMALS else 2
+
+
+def money(amount: int, currency: str, *, compact_above: int | None = None) -> str:
+    """Write an amount of minor units; from ``compact_above`` whole units on, shortened: $1.2M."""
+    digits = minor_digits(currency)
+    units = Decimal(abs(amount)).scaleb(-digits)
+    is_long = compact_above is not None and units >= compact_above
+    figure = _short(units) if is_long else f"{units:,.{digits}f}"
+    symbol = _SYMBOLS.get(currency.lower(), f"{currency.upper()}\u00a0")
+    return f"{'−' if amount < 0 else ''}{symbol}{figure}"
+
+
+def percent(rate: float | None) -> str:
+    """Write a rate between 0 and 1; what is more than nothing and less than all never looks like either."""
+    if rate is None:
+        return "–"
+    if 0 < rate < 0.001:
+        return "< 0.1%"
+    if 0.999 < rate < 1:
+        return "> 99.9%"
+    return f"{rate * 100:.1f}".removesuffix(".0") + "%"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How a number compares with the period before."""
+
+    text: str
+    direction: Literal["up", "down", "flat", "new"]
+
+
+def change(now: int, before: int) -> Change | None:
+    """The change from ``before`` to ``now``; None where both are nothing."""
+    if not before:
+        return Change("new", "new") if now else None
+    rate = (now - before) / before
+    if abs(rate) < 0.0005:
+        return Change("no change", "flat")
+    figure = f"{abs(rate) * 100:,.0f}%" if abs(rate) >= 0.1 else f"{abs(rate) * 100:.1f}%"
+    return Change(figure, "up" if rate > 0 else "down")
+
+
+def bucket(start: datetime, granularity: Granularity) -> str:
+    """Name a bucket of a chart in full: "Wed, Mar 18, 14:00", "Wed, Mar 18, 2026", "March 2026"."""
+    if granularity == "hour":
+        return f"{start:%a, %b} {start.day}, {start:%H:%M}"
+    return f"{start:%a, %b} {start.day}, {start.year}" if granularity == "day" else f"{start:%B %Y}"
+
+
+def tick(start: datetime, granularity: Granularity) -> str:
+    """Name a bucket below the axis, as short as it can be."""
+    if granularity == "hour":
+        return f"{start:%H:%M}" if start.hour or start.minute else f"{start:%b} {start.day}"
+    return f"{start:%b} {start.day}" if granularity == "day" else f"{start:%b %Y}"
+
+
+def day(moment: datetime) -> str:
+    return f"{moment:%b} {moment.day}, {moment.year}"
+
+
+def span(first: datetime, last: datetime) -> str:
+    """Name the days from ``first`` to ``last``: "Feb 16 – Mar 18, 2026"."""
+    if first.date() == last.date():
+        return day(first)
+    if first.year == last.year:
+        return f"{first:%b} {first.day} – {day(last)}"
+    return f"{day(first)} – {day(last)}"
+
+
+def moment(at: datetime, zone: ZoneInfo) -> str:
+    """Name a moment to the second: "Mar 18, 14:03:09"."""
+    local = at.astimezone(zone)
+    return f"{local:%b} {local.day}, {local:%H:%M:%S}"
+
+
+def offset(at: datetime, zone: ZoneInfo) -> str:
+    """The distance of a zone from UTC at a moment: "UTC+05:45"."""
+    away = at.astimezone(zone).utcoffset() or timedelta()
+    if not away:
+        return "UTC"
+    minutes = abs(round(away.total_seconds() / 60))
+    return f"UTC{'-' if away < timedelta() else '+'}{minutes // 60:02}:{minutes % 60:02}"
+
+
+def city(zone_name: str) -> str:
+    """What people call a zone: "Kathmandu" for Asia/Kathmandu."""
+    return zone_name.rpartition("/")[2].replace("_", " ")
+
+
+def short_link(link: Link | None) -> str:
+    if link is None:
+        return "Deleted link"
+    return link.domain if link.key == "_root" else f"{link.domain}/{link.key}"
+
+
+def place(field: str, value: str) -> str:
+    """Name a country, region, city or continent; a city may come with its country and region before it."""
+    if field == "country":
+        return COUNTRIES.get(value, value)
+    if field == "continent":
+        return CONTINENTS.get(value, value)
+    if field == "region":
+        country, dash, code = value.partition("-")
+        return f"{code}, {COUNTRIES.get(country, country)}" if dash else value
+    country, _, rest = value.partition("\t")
+    name = value.rpartition("\t")[2]
+    return f"{name}, {COUNTRIES.get(country, country)}" if rest else name
+
+
+def value(field: str, raw: str) -> str:
+    """Name the value of a filter or of a row of a breakdown."""
+    if field in ("country", "continent", "region", "city"):
+        return place(field, raw)
+    if field == "trigger":
+        return TRIGGERS.get(raw, raw)
+    if field in ("referer_url", "url", "base_url"):
+        return raw.removeprefix("https://").removeprefix("http://").removesuffix("/")
+    return {"(direct)": "Direct"}.get(raw, raw)
+
+
+def _short(value: Decimal) -> str:
+    sign, value = ("−" if value < 0 else ""), abs(value)
+    for size, letter in _STEPS:
+        if value >= size:
+            scaled = value / size
+            digits = 0 if scaled >= 100 else 1 if scaled >= 10 else 2
+            figure = f"{scaled:.{digits}f}"
+            return f"{sign}{figure.rstrip('0').rstrip('.') if '.' in figure else figure}{letter}"
+    return f"{sign}{value:,.0f}"

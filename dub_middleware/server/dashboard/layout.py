@@ -1,0 +1,168 @@
+"""What every page has: navigation, static files, security headers, error pages."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, Response, abort, current_app, jsonify, render_template, request, url_for
+from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+
+from dub_middleware.errors import StoreError
+from dub_middleware.server.dashboard import formats
+from dub_middleware.server.dashboard.filters import ScopeError
+from dub_middleware.server.dashboard.pages import wants_json
+
+if TYPE_CHECKING:
+    from dub_middleware.server.app import Server
+    from dub_middleware.server.store import Link
+
+#: endpoint, label, icon, key; an entry is shown when its endpoint is registered
+NAVIGATION = (
+    ("analytics.index", "Analytics", "chart", "o"),
+    ("events.index", "Events", "pulse", "l"),
+    ("links.index", "Links", "link", None),
+    ("customers.index", "Customers", "people", None),
+    ("webhooks.index", "Webhooks", "hook", None),
+    ("settings.index", "Settings", "gear", None),
+    ("install.index", "Install", "code", None),
+)
+THEMES = ("light", "dark")
+
+STATIC = Path(__file__).parents[1] / "static"
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+_MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+class Assets:
+    """The static files, in memory; ``version`` changes whenever one of them does."""
+
+    def __init__(self, folder: Path) -> None:
+        paths = sorted(path for path in folder.rglob("*") if path.suffix in _MEDIA_TYPES)
+        self.files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+        digest = hashlib.sha256()
+        for name, content in self.files.items():
+            digest.update(name.encode() + b"\0" + content)
+        self.version = digest.hexdigest()[:12]
+
+
+def init_app(app: Flask, server: Server) -> None:
+    """Give an application what all pages share."""
+    app.extensions["dub_server"] = server
+    app.extensions["dub_assets"] = Assets(STATIC)
+    app.add_url_rule("/static/<version>/<path:name>", "static", _static)
+    app.context_processor(_context)
+    app.jinja_env.globals["formats"] = formats
+    app.after_request(_protect)
+    app.register_error_handler(HTTPException, _explain)
+    app.register_error_handler(ScopeError, _refuse)
+    app.register_error_handler(StoreError, _store_failed)
+
+
+def asset(name: str) -> str:
+    """The address of a static file, which changes with the files: browsers may keep it for ever."""
+    return url_for("static", version=current_app.extensions["dub_assets"].version, name=name)
+
+
+def link_url(link: Link) -> str:
+    """Where a browser on this machine finds a short link: on the port that this page is on."""
+    port = request.host.rpartition(":")[2] if ":" in request.host else ""
+    key = "" if link.key == "_root" else link.key
+    return f"{request.scheme}://{link.domain}{f':{port}' if port.isdigit() else ''}/{key}"
+
+
+def _static(version: str, name: str) -> Response:
+    assets: Assets = current_app.extensions["dub_assets"]
+    if name not in assets.files:
+        abort(404)
+    response = Response(assets.files[name], mimetype=_MEDIA_TYPES[Path(name).suffix])
+    response.add_etag()
+    response.cache_control.public = True
+    if version == assets.version:
+        response.cache_control.max_age = 365 * 86_400
+        response.cache_control.immutable = True
+    else:
+        # a page that was opened before an update asks with its old address; it gets what there is
+        response.cache_control.no_cache = True
+    response.make_conditional(request)
+    return response
+
+
+def _context() -> dict[str, Any]:
+    server: Server = current_app.extensions["dub_server"]
+    theme = request.cookies.get("dub_theme")
+    return {
+        "asset": asset,
+        "navigation": [
+            {"url": url_for(endpoint), "label": label, "icon": icon, "key": key, "endpoint": endpoint}
+            for endpoint, label, icon, key in NAVIGATION
+            if endpoint in current_app.view_functions
+        ],
+        "known_endpoints": current_app.view_functions,
+        "api_url": f"{request.host_url}api",
+        "link_url": link_url,
+        "section": (request.endpoint or "").partition(".")[0],
+        "theme": theme if theme in THEMES else None,
+        "workspace": server.store.workspace.settings(),
+    }
+
+
+def _protect(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.endpoint != "static":
+        response.cache_control.private = True
+        if not response.cache_control.no_store:
+            response.cache_control.no_cache = True
+        response.vary.update(("Accept", "Cookie"))
+    return response
+
+
+def _explain(error: HTTPException) -> Response | HTTPException:
+    if error.response is not None or error.code is None:
+        return error
+    if isinstance(error, InternalServerError):
+        return _error(500, "Something went wrong here", "The log of the server says what.")
+    titles = {404: "There is no such page", 405: "This is not how this page is asked for"}
+    return _error(error.code, titles.get(error.code, error.name), error.description or "")
+
+
+def _refuse(error: ScopeError) -> Response:
+    return _error(400, "This address cannot be shown", str(error))
+
+
+def _store_failed(error: StoreError) -> Response:
+    current_app.logger.error("A page could not be shown: the database failed", exc_info=error)
+    told = "Reload the page in a moment. The log of the server says more."
+    return _error(ServiceUnavailable.code, "The database does not answer", told)
+
+
+def _error(status: int, title: str, message: str) -> Response:
+    if wants_json():
+        response = jsonify({"error": {"status": status, "message": message or title}})
+    else:
+        response = Response(render_template("error.html", heading=title, message=message, status=status))
+    response.status_code = status
+    return response

@@ -1,0 +1,125 @@
+"""Choosing filters, dates and the time zone: menus, and the pages behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from flask import Blueprint, Response, abort, redirect, request
+from werkzeug.datastructures import MultiDict
+from werkzeug.wrappers import Response as AnyResponse
+
+from dub_middleware.server.dashboard import formats
+from dub_middleware.server.dashboard.breakdown import GROUPINGS, name_of
+from dub_middleware.server.dashboard.filters import LABELS, Scope, address
+from dub_middleware.server.dashboard.pages import answer, current_server, viewer_zone
+
+blueprint = Blueprint("menus", __name__)
+
+#: the pages that have a scope, which these menus may lead back to
+PAGES = ("analytics.index", "events.index")
+_AREAS = (
+    "Africa",
+    "America",
+    "Antarctica",
+    "Arctic",
+    "Asia",
+    "Atlantic",
+    "Australia",
+    "Europe",
+    "Indian",
+    "Pacific",
+)
+_OWN = ("field", "verb", "value", "to")
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A filter in words, and the address of the page without it."""
+
+    name: str
+    verb: str
+    value: str
+    remove: str
+
+
+def chips(scope: Scope, endpoint: str) -> list[Chip]:
+    """The filters of a scope."""
+    store = current_server().store
+    return [
+        Chip(
+            name=LABELS.get(field, field),
+            verb="is not" if chosen.exclude else "is",
+            value=" or ".join(name_of(store, field, value) for value in chosen.values),
+            remove=scope.with_filter(field, ()).url(endpoint),
+        )
+        for field, chosen in scope.filters.items()
+    ]
+
+
+@blueprint.get("/filter")
+def choose() -> AnyResponse:
+    """The form of one filter more, and with a value the way back to the page with it."""
+    to = request.args.get("to", PAGES[0])
+    if to not in PAGES:
+        abort(404)
+    kept = MultiDict((name, text) for name, text in request.args.items(multi=True) if name not in _OWN)
+    field, value = request.args.get("field", ""), request.args.get("value", "").strip()
+    if field in LABELS and value:
+        name = f"{field}!" if request.args.get("verb") == "not" else field
+        values = [text for text in kept.poplist(name) if text != value]
+        kept.poplist(f"{field}!" if name == field else field)
+        kept.setlist(name, [*values, value])
+        return redirect(address(to, kept.to_dict(flat=False)))
+    return answer(
+        "filter.html",
+        {"fields": LABELS},
+        labels=LABELS,
+        parameters=kept.to_dict(flat=False),
+        to=to,
+        field=field,
+        values_url=_values_url,
+    )
+
+
+def _values_url(field: str, parameters: Mapping[str, list[str]]) -> str:
+    """Where the values of a field are to be had, under the other filters; "" when nothing lists them."""
+    key = next((key for key, grouping in GROUPINGS.items() if grouping.field == field), "")
+    others = {name: texts for name, texts in parameters.items() if name.removesuffix("!") != field}
+    return address("breakdown.index", {**others, "key": key}) if key else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A time zone to choose."""
+
+    name: str
+    offset: str
+    url: str
+    is_chosen: bool
+
+
+@blueprint.get("/timezone")
+def zone() -> Response:
+    """Every time zone, as links back to the page with it."""
+    to = request.args.get("to", PAGES[0])
+    if to not in PAGES:
+        abort(404)
+    kept = {name: texts for name, texts in request.args.lists() if name not in (*_OWN, "tz")}
+    now = current_server().queries.now()
+    chosen = request.args.get("tz") or viewer_zone().key
+    zones = [
+        Zone(name, formats.offset(now, ZoneInfo(name)), address(to, {**kept, "tz": name}), name == chosen)
+        for name in _zones()
+    ]
+    return answer("timezone.html", {"zones": zones}, chosen=chosen, without=address(to, kept))
+
+
+@cache
+def _zones() -> list[str]:
+    return [
+        "UTC",
+        *sorted(name for name in available_timezones() if name.partition("/")[0] in _AREAS and "/" in name),
+    ]

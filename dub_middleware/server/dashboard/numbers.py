@@ -1,0 +1,42 @@
+"""The numbers of the analytics page: one range, and the one before to compare with."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from dub_middleware.server.dashboard.filters import Scope
+from dub_middleware.server.queries import Counts, Point, Queries, Range, Step, add_up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """Everything that the upper card shows, for one range and, where asked for, the one before."""
+
+    period: Range
+    points: list[Point]
+    totals: Counts
+    before: Counts
+    previous_period: Range
+    previous_points: list[Point]
+    steps: list[Step]
+    previous_steps: list[Step]
+
+
+def numbers(queries: Queries, scope: Scope) -> Numbers:
+    """Ask for the numbers of a scope; the totals are the sum of the points, and none of the future counts."""
+    period = scope.period(queries)
+    previous = period.previous()
+    points = queries.timeseries(period, scope.filters)
+    passed = dataclasses.replace(previous, end=previous.until)
+    is_compared = bool(scope.choices.get("compare"))
+    return Numbers(
+        period=period,
+        points=points,
+        totals=add_up(point.counts for point in points),
+        before=queries.totals(passed, scope.filters),
+        previous_period=previous,
+        previous_points=queries.timeseries(previous, scope.filters) if is_compared else [],
+        steps=queries.funnel(period, scope.filters),
+        previous_steps=queries.funnel(passed, scope.filters) if is_compared else [],
+    )
