@@ -18,7 +18,7 @@ class _Silent(WSGIRequestHandler):
 def serving(app: Any) -> Iterator[str]:
     """The base URL of the app."""
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Silent)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

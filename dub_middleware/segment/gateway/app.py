@@ -1,0 +1,235 @@
+"""The tracking endpoint: a WSGI app that clients of Segment's HTTP API send their events to."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timezone
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.http import HTTP_STATUS_CODES
+
+from dub_middleware.conversions.outbox import Durability, NewRow, Outbox, open_outbox
+from dub_middleware.conversions.worker import OnError, Reporter, Timing, Worker
+from dub_middleware.errors import ConfigError, DeliveryError, EventError, OutboxError
+from dub_middleware.segment.gateway.destinations import CallFunction, EventDestination
+from dub_middleware.segment.gateway.events import TYPES, Event, read_events
+from dub_middleware.segment.gateway.request import (
+    MAX_BATCH,
+    MAX_CALL,
+    Refusal,
+    parse_body,
+    read_body,
+    write_key,
+)
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+#: path → type of call; analytics.js uses the first letters, older mobile clients ``import``
+ROUTES = {
+    **{f"/v1/{kind}": kind for kind in TYPES | {"batch"}},
+    **{f"/v1/{kind[0]}": kind for kind in TYPES | {"batch"}},
+    "/v1/import": "batch",
+}
+ACCEPTED = b'{"success": true}'
+# The write key is public in a browser and no cookie is read, so every origin may send.
+CORS = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", "Retry-After")]
+Headers = Sequence[tuple[str, str]]
+Response = tuple[int, bytes, Headers]
+
+PREFLIGHT = [
+    ("Access-Control-Allow-Methods", "POST"),
+    ("Access-Control-Allow-Headers", "Authorization, Content-Encoding, Content-Type, X-Retry-Count"),
+    ("Access-Control-Max-Age", "86400"),
+]
+
+log = logging.getLogger("dub_middleware.segment")
+
+Destinations = Iterable[EventDestination | Callable[[dict[str, Any]], object]]
+
+
+def create_gateway(
+    destinations: Destinations,
+    *,
+    write_keys: str | Iterable[str],
+    outbox: str | Outbox | None = "sqlite:///dub-outbox.db",
+    durability: Durability = "power",
+    on_error: OnError | None = None,
+    timing: Timing | None = None,
+) -> Gateway:
+    """Return a WSGI app that takes what Segment's clients send and passes it on to ``destinations``.
+
+    A destination is a `DubActions`, a `ForwardToSegment`, a `JSONLines`, a function of the event, or anything
+    with the methods of `EventDestination`. ``write_keys`` is a key or several: events with another key are
+    answered 200 and dropped, as by Segment. The other options are those of `Conversions`.
+    Raises `ConfigError`.
+    """
+    return Gateway(
+        _checked_destinations(destinations),
+        _checked_keys(write_keys),
+        open_outbox(outbox, durability=durability) if isinstance(outbox, str | None) else outbox,
+        on_error,
+        timing,
+    )
+
+
+class Gateway:
+    """See `create_gateway`. Events are committed to the outbox before the 200, and delivered from there.
+
+    What Segment would answer 200 to and drop is told to the log and to ``on_error``.
+    """
+
+    def __init__(
+        self,
+        destinations: Sequence[EventDestination],
+        write_keys: frozenset[str],
+        outbox: Outbox,
+        on_error: OnError | None,
+        timing: Timing | None,
+    ) -> None:
+        self._destinations = destinations
+        self._write_keys = write_keys
+        self._report = Reporter(on_error)
+        self._outbox = outbox
+        self._worker = Worker(outbox, destinations, timing=timing, report=self._report)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        try:
+            status, body, headers = self._respond(environ)
+        except Refusal as refusal:
+            status, body, headers = refusal.status, _failure(str(refusal)), refusal.headers
+        except OutboxError as error:
+            self._report("outbox", error)
+            # with Retry-After, Segment's clients keep their events for longer than without
+            status, headers = 503, [("Retry-After", "1")]
+            body = _failure("The events could not be stored; send them again.")
+        except Exception:
+            log.exception("A request to %r failed.", environ.get("PATH_INFO", ""))
+            status, body, headers = 500, _failure("Something failed here; send the events again."), []
+        if body:
+            headers = [*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        start_response(f"{status} {HTTP_STATUS_CODES[status]}", [*CORS, *headers])
+        return [body] if body else []
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Wait until everything is settled, up to ``timeout`` seconds; return whether that came true."""
+        return self._worker.flush(timeout)
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Deliver what can be delivered in ``timeout`` seconds and stop; the rest stays in the outbox."""
+        if self._worker.close(timeout):
+            for destination in self._destinations:
+                destination.close()
+            self._outbox.close()
+
+    def __enter__(self) -> Gateway:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _respond(self, environ: WSGIEnvironment) -> Response:
+        kind = ROUTES.get(environ.get("PATH_INFO", "").rstrip("/"))
+        if kind is None:
+            raise Refusal(404, "There is nothing here; events go to /v1/batch, /v1/track and the like.")
+        if environ["REQUEST_METHOD"] == "OPTIONS":
+            return 204, b"", PREFLIGHT
+        if environ["REQUEST_METHOD"] != "POST":
+            raise Refusal(405, "Only POST is allowed.", [("Allow", "POST, OPTIONS")])
+        body = parse_body(read_body(environ, MAX_BATCH if kind == "batch" else MAX_CALL), kind)
+        key = write_key(environ, body)
+        if key in self._write_keys:
+            self._accept(self._events(body, kind, _browser(environ)))
+        else:
+            self._report("writeKey", EventError("writeKey", f"{key[:4]}…", "must be one of write_keys"))
+        return 200, ACCEPTED, []
+
+    def _events(self, body: dict[str, Any], kind: str, ip: str | None) -> list[Event]:
+        events = []
+        for event in read_events(body, kind, datetime.now(timezone.utc), ip=ip):
+            if isinstance(event, Event):
+                events.append(event)
+            else:
+                self._report("dropped", event)
+        return events
+
+    def _accept(self, events: Sequence[Event]) -> None:
+        """Store what the destinations make of the events, with one commit. Raises `OutboxError`."""
+        now = time.time()
+        rows: list[NewRow] = []
+        for event in events:
+            for destination in self._destinations:
+                rows += self._rows(event, destination, now)
+        if rows:
+            self._outbox.put(rows)
+            self._worker.wake()
+
+    def _rows(self, event: Event, destination: EventDestination, now: float) -> list[NewRow]:
+        try:
+            items = list(destination.items(event))
+        except Exception as error:  # the other events and the other destinations go on
+            log.exception("The destination %s failed on an event.", destination.name)
+            failed = DeliveryError(
+                destination.name, "dropped", event.id, f"It raised {type(error).__name__}."
+            )
+            self._report(f"dropped {destination.name}", failed)
+            return []
+        return [
+            NewRow(
+                f"{event.id}/{number}" if number else event.id,
+                destination.name,
+                item.kind,
+                item.key,
+                item.payload,
+                now,
+            )
+            for number, item in enumerate(items)
+        ]
+
+
+def _failure(message: str) -> bytes:
+    return json.dumps({"success": False, "message": message}).encode()
+
+
+def _browser(environ: WSGIEnvironment) -> str | None:
+    """The address of a visitor's browser; of a server that sends for its visitors it would mean nothing."""
+    return environ.get("REMOTE_ADDR") if "HTTP_ORIGIN" in environ else None
+
+
+def _checked_keys(write_keys: str | Iterable[str]) -> frozenset[str]:
+    keys = [write_keys] if isinstance(write_keys, str) else list(write_keys)
+    if not keys or not all(re.fullmatch(r"[!-9;-~]+", str(key)) for key in keys):
+        raise ConfigError(
+            "write_keys",
+            "write_keys must be one or more texts of printable ASCII characters without spaces and colons.",
+        )
+    return frozenset(keys)
+
+
+def _checked_destinations(destinations: Destinations) -> list[EventDestination]:
+    checked: list[EventDestination] = []
+    for destination in destinations:
+        if isinstance(destination, EventDestination):
+            checked.append(destination)
+        elif callable(destination):
+            checked.append(CallFunction(destination))
+        else:
+            raise ConfigError(
+                "destinations",
+                f"{destination!r} is no function, and as a destination it lacks items, send, close or name.",
+            )
+    names = [destination.name for destination in checked]
+    if not names or len(set(names)) < len(names):
+        shown = ", ".join(names) or "none"
+        raise ConfigError("destinations", f"destinations must be at least one, each once, not {shown}.")
+    return checked
