@@ -16,6 +16,7 @@
     ├── StoreError                         the server's database cannot be opened, read or written
     │   ├── ConflictError                  a value that must be unique is taken
     │   └── AttributionError               a lead or sale that belongs to no click, link or customer
+    ├── LinkError(ValueError)              a short link that breaks a rule of Dub's API
     ├── FQLError(ValueError)               a subscription that Segment's parser rejects
     └── MappingError(ValueError)           a mapping that Segment's mapping-kit rejects
 
@@ -152,6 +153,17 @@ class AttributionError(StoreError):
         self.link_id = link_id
         self.customer_id = customer_id
         super().__init__(f"{reason}: click {click_id!r}, link {link_id!r}, customer {customer_id!r}")
+
+
+class LinkError(DubError, ValueError):
+    """Raised when a short link cannot be as it was asked for; ``code`` is Dub's word for what is wrong.
+
+    The message is meant for whoever asked. Nothing has been stored.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)
 
 
 class FQLError(DubError, ValueError):

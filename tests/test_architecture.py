@@ -53,7 +53,7 @@ DRAWING: dict[str, set[str]] = {
     "segment.source": {"errors", "webhooks", "conversions"},
     "segment": {"errors"},
     "webhooks": FOUNDATION | {"records"},
-    "server": FOUNDATION | {"rules", "script", "segment", "webhooks", "conversions"},
+    "server": FOUNDATION | {"rules", "cookies", "script", "segment", "webhooks", "conversions"},
     "testing": {"", "conversions"},
 }
 #: the command line may import everything, inside its commands; the root re-exports the public names

@@ -13,6 +13,7 @@ from dub_middleware.server.api import create_api
 from dub_middleware.server.api.auth import Gatekeeper
 from dub_middleware.server.api.openapi import document
 from dub_middleware.server.dashboard import create_dashboard
+from dub_middleware.server.links import LinkEditor
 from dub_middleware.server.objects import Objects
 from dub_middleware.server.options import Options
 from dub_middleware.server.queries import Queries
@@ -48,7 +49,8 @@ def create_app(
 class Server:
     """One workspace, served.
 
-    ``store``, ``queries``, ``visitors``, ``objects``, ``webhooks``, ``options``: what its apps work with.
+    ``store``, ``queries``, ``visitors``, ``objects``, ``links`` (their editor), ``webhooks``,
+    ``options``: what its apps work with.
 
     A Host that is a short domain answers redirects. On any other Host ``/api/…`` is Dub's API, ``/l/<key>`` a
     redirect of the primary domain, ``/openapi.json`` describes the API, and the rest is the dashboard.
@@ -68,6 +70,7 @@ class Server:
         )
         self.objects = Objects(self.store.workspace.settings().workspace_id, options.base_url)
         self.webhooks = Webhooks(self.store, self.objects, allow_private=options.private_receivers)
+        self.links = LinkEditor(self.store, self.webhooks)
         self.gatekeeper = Gatekeeper(self.store, options)
         self.api_key = self._key("secret", options.api_key)
         self.publishable_key = self._key("publishable", options.publishable_key)
@@ -82,8 +85,8 @@ class Server:
         self.webhooks.start()
         path: str = environ.get("PATH_INFO", "")
         domains = [domain.slug for domain in self.store.workspace.recent_domains()]
-        if host_name(environ) in domains:
-            return self.redirect(environ, start_response)
+        if (host := host_name(environ)) in domains:
+            return self.redirect(environ, start_response, domain=host)
         if path.startswith("/api/"):
             return self.api(_below(environ, "/api"), start_response)
         if path.startswith("/l/") and domains:
