@@ -26,6 +26,8 @@ Inside a visitor's request nothing of it is raised: see `dub_middleware.wsgi`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class DubError(Exception):
     """The root of the tree; never raised itself."""
@@ -175,8 +177,12 @@ class FQLError(DubError, ValueError):
 
 
 class MappingError(DubError, ValueError):
-    """Raised when a mapping is invalid or uses a directive that is not supported; ``path`` says where."""
+    """Raised when a mapping is invalid or uses what is not supported, or cannot make sense of an event.
 
-    def __init__(self, message: str, *, path: str | None = None) -> None:
+    ``path`` says where in the mapping; ``errors`` holds every message when there are several.
+    """
+
+    def __init__(self, message: str, *, path: str | None = None, errors: Iterable[str] = ()) -> None:
         self.path = path
+        self.errors = tuple(errors) or (message,)
         super().__init__(f"{path}: {message}" if path else message)

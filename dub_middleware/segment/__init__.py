@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dub_middleware.segment.fql import parse_fql
     from dub_middleware.segment.gateway import create_gateway
+    from dub_middleware.segment.mapping import transform
     from dub_middleware.segment.source import DubSource
 
-__all__ = ["DubSource", "create_gateway", "parse_fql"]
+__all__ = ["DubSource", "create_gateway", "parse_fql", "transform"]
 
-_HOMES = {"DubSource": "source", "create_gateway": "gateway", "parse_fql": "fql"}
+_HOMES = {
+    "DubSource": "source",
+    "create_gateway": "gateway",
+    "parse_fql": "fql",
+    "transform": "mapping",
+}
 
 
 def __getattr__(name: str) -> Any:

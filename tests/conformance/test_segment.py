@@ -7,8 +7,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from dub_middleware import FQLError
+import pytest
+
+from dub_middleware import FQLError, MappingError
 from dub_middleware.segment import parse_fql
+from dub_middleware.segment.javascript import UNDEFINED, stringify
+from dub_middleware.segment.mapping import CompiledMapping
 
 RECORDINGS = Path(os.environ.get("SEGMENT_RECORDINGS", Path(__file__).parent))
 
@@ -36,3 +40,34 @@ def selection(text: str, events: list[Any]) -> str | None:
     except FQLError:
         return None
     return "".join(str(int(subscription.matches(event))) for event in events)
+
+
+@pytest.mark.parametrize("name", ["mappings.json"])
+def test_mappings_give_what_they_give_there(name: str) -> None:
+    data = recorded(name)
+    events = data["events"]
+    wrong = [
+        (mapping, expected, found)
+        for mapping, expected in data["cases"]
+        if (found := payloads(mapping, events))
+        != (expected if isinstance(expected, list) else [expected] * len(events))
+    ]
+    assert not wrong
+    assert len(data["cases"]) > 600
+
+
+def payloads(mapping: Any, events: list[Any]) -> list[dict[str, str]]:
+    """What each event gives, to the byte; nothing at all is ``{}``."""
+    try:
+        compiled = CompiledMapping(mapping)
+    except MappingError as error:
+        return [{"error": str(error)}] * len(events)
+    return [payload(compiled, event) for event in events]
+
+
+def payload(compiled: CompiledMapping, event: Any) -> dict[str, str]:
+    try:
+        found = compiled(event)
+    except MappingError as error:
+        return {"error": str(error)}
+    return {} if found is UNDEFINED else {"out": stringify(found)}
