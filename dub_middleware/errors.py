@@ -26,8 +26,6 @@ Inside a visitor's request nothing of it is raised: see `dub_middleware.wsgi`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 
 class DubError(Exception):
     """The root of the tree; never raised itself."""
@@ -182,7 +180,7 @@ class MappingError(DubError, ValueError):
     ``path`` says where in the mapping; ``errors`` holds every message when there are several.
     """
 
-    def __init__(self, message: str, *, path: str | None = None, errors: Iterable[str] = ()) -> None:
+    def __init__(self, message: str, *, path: str | None = None, errors: tuple[str, ...] = ()) -> None:
         self.path = path
-        self.errors = tuple(errors) or (message,)
+        self.errors = errors or (message,)
         super().__init__(f"{path}: {message}" if path else message)

@@ -33,7 +33,7 @@ def check(mapping: Any) -> None:
     try:
         _any(mapping, ())
     except _Invalid as invalid:
-        raise MappingError("\n".join(invalid.errors), errors=invalid.errors) from None
+        raise MappingError("\n".join(invalid.errors), errors=tuple(invalid.errors)) from None
 
 
 def _check_json(mapping: Any) -> None:
