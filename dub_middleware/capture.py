@@ -111,12 +111,14 @@ def has_consent(environ: Mapping[str, Any], config: Config) -> bool:
 def click_cookies(click_id: str, environ: Mapping[str, Any], config: Config) -> tuple[str, ...]:
     """Return the Set-Cookie values for a click id that the server learnt from a relayed answer.
 
-    Empty without consent, when the cookie already holds it, or when *click_id* is none.
+    Empty without consent, when *click_id* is none, when the cookie already holds it, or another one that
+    was first and counts.
     """
-    is_kept = click_id_cookie(environ.get("HTTP_COOKIE", "")) == click_id
-    if is_kept or not CLICK_ID.fullmatch(click_id) or not has_consent(environ, config):
+    kept = click_id_cookie(environ.get("HTTP_COOKIE", ""))
+    first_wins = config.attribution_model == "first-click" and kept is not None
+    if first_wins or kept == click_id or not CLICK_ID.fullmatch(click_id):
         return ()
-    return _cookies(click_id, environ, config)
+    return () if not has_consent(environ, config) else _cookies(click_id, environ, config)
 
 
 def sealed_at(cookies: str, click_id: str, config: Config) -> datetime | None:

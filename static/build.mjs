@@ -13,7 +13,7 @@ const HERE = new URL('.', import.meta.url);
 const FEATURES = ['site-visit', 'outbound-domains', 'conversion-tracking'];
 
 /** The order in which identifiers are given out; this one happens to compress best. */
-const LETTERS = 'dtnrgqs$AlecpmhyfwbkivSx_zCOFaLPRjuNDUTEMIHBVWGKXYZQoJ';
+const LETTERS = 'dtnrgph$vSCbkxsXVijqYzePWfuUQcMmOylRNaTGwIEBHFJLADZ_oK';
 
 /** @param {number} n */
 function identifier(n) {

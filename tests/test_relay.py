@@ -7,11 +7,11 @@ import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
+from dub_middleware.config import Config
 from dub_middleware.relay import Relay, RelayResponse
 from dub_middleware.relay.limits import Breaker, TokenBuckets
 from dub_stub import refuse
@@ -33,11 +33,8 @@ HEADERS = {
 }
 
 
-@dataclass(frozen=True)
-class Options:
-    api_host: str
-    relay: Literal["conversions", "all"] | None = "conversions"
-    publishable_key: str | None = KEY
+def options(api_host: str, relay: Any = "conversions", publishable_key: str | None = KEY) -> Config:
+    return Config(api_host=api_host, relay=relay, publishable_key=publishable_key)
 
 
 class Upstream(StubServer):
@@ -57,7 +54,7 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture
 def relay(upstream: Upstream) -> Iterator[Relay]:
-    made = Relay(Options(upstream.url))
+    made = Relay(options(upstream.url))
     yield made
     made.close()
 
@@ -152,7 +149,7 @@ class TestForwarding:
         ids=["conversions", "all", "none"],
     )
     def test_knows_exact_paths_only(self, upstream: Upstream, mode: Any, paths: set[str]) -> None:
-        relay = Relay(Options(upstream.url, mode))
+        relay = Relay(options(upstream.url, mode))
         tried = [
             *("track/lead/client", "track/sale/client", "track/click", "track/visit", "track/open"),
             *("track/lead", "track/sale", "track/lead/", "track/lead/client/", "track//lead/client", "track"),
@@ -171,13 +168,13 @@ class TestForwarding:
         assert upstream.requests[0].headers["authorization"] == other
 
     def test_sends_no_authorization_without_a_publishable_key(self, upstream: Upstream) -> None:
-        relay = Relay(Options(upstream.url, publishable_key=None))
+        relay = Relay(options(upstream.url, publishable_key=None))
         send(relay, headers={"authorization": "Bearer dub_secretsecretsecretsecret"})
         relay.close()
         assert "authorization" not in upstream.requests[0].headers
 
     def test_sends_clicks_without_a_key_and_never_a_python_user_agent(self, upstream: Upstream) -> None:
-        relay = Relay(Options(upstream.url, "all"))
+        relay = Relay(options(upstream.url, "all"))
         send(relay, "/track/click", headers={"user-agent": None})
         relay.close()
         assert not {"authorization", "user-agent"} & set(upstream.requests[0].headers)
@@ -229,6 +226,23 @@ class TestClickId:
     ) -> None:
         upstream.fail(status(200, body))
         assert send(relay).click_id == found
+
+    @pytest.mark.parametrize(
+        ("page", "found"),
+        [
+            (f"https://{HOST}/?via=ada", "clk0123456789abc"),
+            (f"https://{HOST}/?via=ada&dub_id=landed", None),
+            (f"https://{HOST}/?via=ada&dub_id=no;id", "clk0123456789abc"),
+            ("http://[", "clk0123456789abc"),
+            (7, "clk0123456789abc"),
+        ],
+        ids=["none", "another click", "no click id", "no address", "number"],
+    )
+    def test_stands_behind_the_click_of_the_pages_own_address(
+        self, upstream: Upstream, page: Any, found: str | None
+    ) -> None:
+        body = json.dumps({"domain": "go.shop.test", "key": "ada", "url": page}).encode()
+        assert send(Relay(options(upstream.url, relay="all")), "track/click", body).click_id == found
 
     def test_is_not_taken_from_a_refusal(self, upstream: Upstream, relay: Relay) -> None:
         upstream.fail(status(404, {"clickId": "clk0123456789abc"}))

@@ -16,10 +16,13 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from dub_middleware.capture import query_click_id
+from dub_middleware.config import Config
 from dub_middleware.conversions.http import Answer, HTTPClient
+from dub_middleware.cookies import CLICK_ID
 from dub_middleware.errors import TransportError
 from dub_middleware.relay.limits import Breaker, TokenBuckets
 
@@ -34,7 +37,6 @@ CLICKS = frozenset({"track/click", "track/visit", "track/open"})
 FORWARDED = ("accept", "accept-language", "origin", "referer", "user-agent")
 
 _PUBLISHABLE = re.compile(r"Bearer dub_pk_[A-Za-z0-9_-]{16,64}")
-_CLICK_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
@@ -45,17 +47,6 @@ class Reader(Protocol):
     """A request body that is read in pieces, such as ``wsgi.input``."""
 
     def read(self, size: int, /) -> bytes: ...
-
-
-class RelayConfig(Protocol):
-    """The options a relay looks at; `dub_middleware.Config` has them."""
-
-    @property
-    def api_host(self) -> str: ...
-    @property
-    def relay(self) -> Literal["conversions", "all"] | None: ...
-    @property
-    def publishable_key(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +67,7 @@ class Relay:
     all visitors behind one relay for one.
     """
 
-    def __init__(self, config: RelayConfig) -> None:
+    def __init__(self, config: Config) -> None:
         self._config = config
         self._host = config.api_host.rstrip("/")
         self._routes = {None: frozenset[str](), "conversions": CONVERSIONS, "all": CONVERSIONS | CLICKS}[
@@ -150,7 +141,7 @@ class Relay:
             return _unreachable()
         wait = answer.retry_after
         extra = {} if wait is None else {"retry_after": str(math.ceil(wait))}
-        return _respond(answer.status, answer.body, click_id=_click_id(answer, content), **extra)
+        return _respond(answer.status, answer.body, click_id=_click_id(route, body, answer, content), **extra)
 
     def _headers(self, route: str, received: Mapping[str, str], client: str | None) -> dict[str, str]:
         headers = {
@@ -246,12 +237,21 @@ def _is_clean(value: str) -> bool:
     return len(value) <= MAX_HEADER and bool(_HEADER_VALUE.fullmatch(value))
 
 
-def _click_id(answer: Answer, content: Mapping[str, Any]) -> str | None:
-    if not 200 <= answer.status < 300:
+def _click_id(route: str, body: bytes, answer: Answer, content: Mapping[str, Any]) -> str | None:
+    """The click id that an answer brings; none where the page's own address brought one, which stands."""
+    if not 200 <= answer.status < 300 or (route in CLICKS and _has_click(body)):
         return None
     click = content.get("click")
     found = content.get("clickId", click.get("id") if isinstance(click, dict) else None)
-    return found if isinstance(found, str) and _CLICK_ID.fullmatch(found) else None
+    return found if isinstance(found, str) and CLICK_ID.fullmatch(found) else None
+
+
+def _has_click(body: bytes) -> bool:
+    """Whether the page that asked for a click, by the ``url`` it sent, was reached by another one."""
+    try:
+        return query_click_id(urlsplit(json.loads(body)["url"]).query) is not None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return False
 
 
 def _unreachable() -> RelayResponse:

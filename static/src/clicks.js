@@ -2,7 +2,7 @@ import { validClickId } from './click-id.js';
 import { domains, firstClick } from './config.js';
 import { allowed } from './consent.js';
 import { getCookie, setCookie } from './cookies.js';
-import { linkKey } from './link-key.js';
+import { linkKey, parameter } from './link-key.js';
 import { CLICK } from './names.js';
 import { tagLinks } from './outbound.js';
 import { parked } from './parked.js';
@@ -12,20 +12,17 @@ import { post } from './transport.js';
 /** Settled when no click is under way: until then its id may still come. @type {Promise<Answer> | undefined} */
 export let settled;
 
-/** The click id that the address of this page brought. @type {string | undefined} */
-let landed;
-
 export const clickId = () => validClickId(getCookie(CLICK));
 
+/** The click id that the page's address brings. */
+export const landed = () => validClickId(parameter(CLICK));
+
 /** @param {string} id */
-const store = (id) => {
+export const store = (id) => {
   if (firstClick && clickId()) return;
   setCookie(CLICK, id);
   if (OUTBOUND_DOMAINS) tagLinks();
 };
-
-/** @param {string} id */
-export const land = (id) => store((landed = id));
 
 /** What this page load has asked for. @type {Record<string, Promise<Answer>>} */
 const asked = {};
@@ -40,7 +37,8 @@ export const ask = (link, path) =>
     (async (before, fromAddress, body) => {
       /** @type {[string, object]} */
       const item = [path, body];
-      if (CONVERSION_TRACKING) parked.add(item);
+      // Where the address brought a click, no later page needs this answer.
+      if (CONVERSION_TRACKING && !fromAddress) parked.add(item);
       await before;
       const answer = await post(path, body);
       if (CONVERSION_TRACKING) parked.delete(item);
@@ -53,7 +51,7 @@ export const ask = (link, path) =>
         if (!kept || kept == id || kept == fromAddress) setPartner({ ...answer, clickId: kept });
       }
       return answer;
-    })(settled, landed, { url: location.href, referrer: document.referrer, ...link }));
+    })(settled, landed(), { url: location.href, referrer: document.referrer, ...link }));
 
 /** @param {{domain?: string | null, key?: string | null}} [link] */
 export const trackClick = ({ domain = domains.refer, key = linkKey() } = {}) => ask({ domain, key }, 'click');

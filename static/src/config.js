@@ -7,14 +7,11 @@ export const attribute = (name) => document.currentScript?.getAttribute(`data-${
 const json = (name) => parsed(`data-${name}`, () => JSON.parse(attribute(name) || 'null'));
 
 /** @type {{refer?: string | null, site?: string, outbound?: string | string[]}} */
-export const domains = json('domains') || { refer: attribute('short-domain') };
+export const domains = { refer: attribute('short-domain'), ...json('domains') };
 /** @type {Record<string, any>} */
 export const cookieOptions = json('cookie-options') || {};
 /** Query parameters that name a link, best first. @type {string[]} */
-export const queryParams = [].concat(
-  /** @type {any} */ (attribute('query-param') || json('query-params') || []),
-  /** @type {any} */ ('via'),
-);
+export const queryParams = [attribute('query-param') || json('query-params') || [], 'via'].flat();
 export const apiHost = attribute('api-host') || 'https://api.dub.co';
 /** Where conversions go when not to the API itself. */
 export const relay = /* @__PURE__ */ attribute('relay') || apiHost;

@@ -47,10 +47,10 @@ if (!window.dubAnalytics?.consent) {
   for (const name in methods) /** @type {any} */ (dubAnalytics)[name] = dubAnalytics.bind(null, name);
   /** @type {any} */ (dubAnalytics).q = queue;
   // Dub's own script would take this for a stub and replace it.
-  Object.defineProperty(window, 'dubAnalytics', { get: () => dubAnalytics, set() {} });
+  Object.defineProperty(window, 'dubAnalytics', { get: () => dubAnalytics, set: () => {} });
   window._dubAnalytics = {
     c: { get: getCookie, set: setCookie },
-    qm: { queue, process, flush() {} },
+    qm: { queue, process, flush: () => {} },
     i: CLICK,
     h: location.hostname,
     a: apiHost,

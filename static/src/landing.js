@@ -1,21 +1,22 @@
-import { validClickId } from './click-id.js';
-import { clickId, land, trackClick, trackVisit } from './clicks.js';
+import { clickId, landed, settled, store, trackClick, trackVisit } from './clicks.js';
 import { cleanUrl, domains } from './config.js';
 import { allowed } from './consent.js';
-import { linkKey, parameter } from './link-key.js';
-import { CLICK } from './names.js';
+import { linkKey } from './link-key.js';
 import { restorePartner } from './partner.js';
 import { withoutClickId } from './query.js';
 
 /** Act on what the page's address brings. */
-export const readAddress = () => {
+export const readAddress = async () => {
   if (!allowed || document.prerendering) return;
-  const id = validClickId(parameter(CLICK));
-  if (id) land(id);
+  const id = landed();
+  if (id) store(id);
   restorePartner();
   if (domains.refer && linkKey()) trackClick();
   else if (SITE_VISIT && domains.site && !clickId()) trackVisit();
-  if (id && cleanUrl) history.replaceState(history.state, '', withoutClickId(location.href));
+  if (id && cleanUrl) {
+    await settled; // what the page has queued still has to see the address
+    history.replaceState(history.state, '', withoutClickId(location.href));
+  }
 };
 
 /**

@@ -24,9 +24,9 @@ export const setPartner = (answer) => {
 };
 
 /** Publish the partner kept from an earlier page, unless it came with an earlier click. */
-export const restorePartner = (stored = getCookie(PARTNER)) =>
-  stored &&
+export const restorePartner = () =>
   parsed(PARTNER, () => {
+    const stored = getCookie(PARTNER) || 'null';
     const answer = JSON.parse(stored[0] == '{' ? stored : decodeURIComponent(stored), recode(decodeURIComponent));
-    setPartner(answer.clickId == (getCookie(CLICK) || answer.clickId) ? answer : {});
+    if (answer) setPartner(answer.clickId == (getCookie(CLICK) || answer.clickId) ? answer : {});
   });

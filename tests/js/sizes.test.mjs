@@ -1,0 +1,40 @@
+/** No variant is larger than Dub's own, as a browser fetches it: brotli 11. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+
+const DIST = new URL('../../static/dist/', import.meta.url);
+
+/** Bytes of the eight official files at brotli 11. */
+const OFFICIAL = {
+  'script.js': 1463,
+  'script.site-visit.js': 1575,
+  'script.outbound-domains.js': 2014,
+  'script.conversion-tracking.js': 1893,
+  'script.site-visit.outbound-domains.js': 2099,
+  'script.site-visit.conversion-tracking.js': 1986,
+  'script.outbound-domains.conversion-tracking.js': 2422,
+  'script.site-visit.outbound-domains.conversion-tracking.js': 2507,
+};
+
+test('every variant is at most as large as the official one', (t) => {
+  t.diagnostic(`${'bytes'.padEnd(60)}brotli  official  gzip   raw`);
+  for (const [name, official] of Object.entries(OFFICIAL)) {
+    const [raw, gzip, brotli] = ['', '.gz', '.br'].map((suffix) => readFileSync(new URL(name + suffix, DIST)));
+    const share = `${((brotli.length / official - 1) * 100).toFixed(1)} %`;
+    t.diagnostic(
+      `${name.padEnd(60)}${`${brotli.length}`.padStart(6)}${`${official}`.padStart(6)} ${share.padStart(8)}` +
+        `${`${gzip.length}`.padStart(6)}${`${raw.length}`.padStart(6)}`,
+    );
+    assert.ok(brotli.length <= official, `${name}: ${brotli.length} bytes, the official one has ${official}`);
+    assert.ok(brotliDecompressSync(brotli).equals(raw), `${name}.br holds something else`);
+    assert.ok(gunzipSync(gzip).equals(raw), `${name}.gz holds something else`);
+  }
+});
+
+test('nothing but the eight variants and their twins is built', () => {
+  const built = readdirSync(DIST).filter((name) => !name.startsWith('.'));
+  const wanted = Object.keys(OFFICIAL).flatMap((name) => [name, `${name}.br`, `${name}.gz`]);
+  assert.deepEqual(built.sort(), wanted.sort());
+});
