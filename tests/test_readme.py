@@ -80,7 +80,7 @@ def test_the_wrapped_app_keeps_the_click_id_and_gets_the_script(heading: str) ->
     if heading == "Flask":
         app.add_url_rule("/", view_func=lambda: "<!doctype html><title>Acme</title><h1>Welcome</h1>")
     client = Client(app)
-    page = client.get("/?dub_id=xzYsc8LaGVtYGFYD")
+    page = client.get("/?dub_id=xzYsc8LaGVtYGFYD", buffered=True)  # to its end, as a server does
     cookie = client.get_cookie("dub_id")
     assert cookie is not None
     assert cookie.value == "xzYsc8LaGVtYGFYD"
