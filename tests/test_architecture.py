@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "dub_middleware"
 
-FOUNDATION = {"errors", "config"}
+FOUNDATION = {"errors", "config", "process"}
 REQUEST = FOUNDATION | {"cookies", "capture", "inject", "script", "visit"}
 ADAPTERS = REQUEST | {"relay", "site", "wsgi", "asgi", "conversions"}
 
@@ -19,6 +19,7 @@ ADAPTERS = REQUEST | {"relay", "site", "wsgi", "asgi", "conversions"}
 #: dub_middleware; the parts of conversions and segment have lines of their own.
 DRAWING: dict[str, set[str]] = {
     "errors": set(),
+    "process": set(),
     "records": set(),
     "rules": {"errors"},
     "config": {"errors", "rules"},

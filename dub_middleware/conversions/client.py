@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from types import TracebackType
@@ -26,7 +26,8 @@ class Conversions:
     ``outbox`` is ``sqlite:///file.db``, ``postgresql://…``, None (memory only) or an opened outbox.
     ``durability="power"`` survives a power cut, ``"process"`` the death of the process only, at a tenth of
     the cost. ``on_error`` is called with an `OutboxError` or `DeliveryError`, from any thread.
-    ``deliver=False`` starts no worker here, for when ``dub-middleware deliver`` runs elsewhere.
+    ``deliver=False`` starts no worker here (but for `flush` and ``mode="wait"``), for when
+    ``dub-middleware deliver`` runs elsewhere.
 
     Build it once a process, before or after a fork; it may be used from any thread. Raises `ConfigError`.
     """
@@ -127,7 +128,7 @@ class Conversions:
         are raised. Without it an outbox that fails raises nothing: the event is kept in memory,
         ``on_error`` hears of it, and the receipt says so. Raises `EventError`.
         """
-        id_ = uuid.uuid4().hex
+        id_ = _new_id()
         rows = self._rows(event, id_)
         waits = event.kind == "lead" and event.mode == "wait"  # type: ignore[union-attr]
         if connection is not None:
@@ -220,6 +221,13 @@ class Conversions:
     def _wake(self) -> None:
         if self._delivers:
             self._worker.wake()
+
+
+def _new_id() -> str:
+    """Return a UUID of version 7 in hex: later ones sort after earlier ones, which spares the index."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10), "big") & 0x0FFF_3FFF_FFFF_FFFF_FFFF
+    return f"{milliseconds << 80 | 0x7000_8000_0000_0000_0000 | random:032x}"
 
 
 def _click_id(given: str | None) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from dub_middleware.conversions import Conversions, DubAPI, Lead, Sale, Segment, Timing
@@ -291,6 +292,15 @@ def test_a_connection_to_another_database_is_refused(client: Client, tmp_path: P
     with pytest.raises(OutboxError, match=r"another database .*other\.db"):
         client(RecordingDestination()).track_lead(customer_external_id="42", connection=other)
     other.close()
+
+
+@pytest.mark.postgres
+def test_a_connection_to_another_kind_of_database_is_refused(client: Client, postgres_url: str) -> None:
+    """Before anything is sent to it: a statement that fails would break the caller's transaction."""
+    with psycopg.connect(postgres_url) as order:
+        with pytest.raises(OutboxError, match="leads to postgresql, the outbox is in sqlite"):
+            client(RecordingDestination()).track_lead(customer_external_id="42", connection=order)
+        assert order.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_wait_inside_an_open_transaction_makes_no_sense(client: Client, tmp_path: Path) -> None:

@@ -243,7 +243,7 @@ class TestSales:
         pytest.param(refuse(500), "retry", id="500"),
         pytest.param(status(502), "retry", id="502"),
         pytest.param(status(503), "retry", id="503"),
-        pytest.param(status(504), "retry", id="504"),
+        pytest.param(status(504), "ambiguous", id="504"),
         pytest.param(status(522), "retry", id="522"),
         pytest.param(status(308, Location="https://example.com/"), "rejected", id="redirect"),
         pytest.param(raw(200, b"<html>"), "ambiguous", id="200-html"),

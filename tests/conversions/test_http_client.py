@@ -260,7 +260,8 @@ def test_retry_after_reads_every_form_and_stays_within_bounds(
     ("codes", "state"),
     [
         ([200, 201, 204], "delivered"),
-        ([408, 425, 429, 500, 502, 503, 504, 507, 520, 524], "retry"),
+        ([408, 425, 429, 500, 502, 503, 507, 521, 522], "retry"),
+        ([504, 520, 524], "ambiguous"),
         ([401, 402, 403], "paused"),
         ([301, 302, 304, 400, 404, 409, 410, 413, 422, 501, 505], "rejected"),
     ],

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -270,6 +273,32 @@ class TestSQLite(OutboxContract):
     @pytest.fixture(autouse=True)
     def _url(self, tmp_path: Path) -> None:
         self.url = f"sqlite:///{tmp_path}/outbox.db"
+
+    def test_a_process_that_comes_and_goes_leaves_the_log_to_the_others(
+        self, outbox: Outbox, tmp_path: Path
+    ) -> None:
+        """Were our locks lost, it would think itself the last user and delete what we go on writing to."""
+        outbox.put([row("before")])
+        assert outbox.pending() == 1  # both connections are open
+        visit = f"from dub_middleware.conversions.outbox import open_outbox as o; o({self.url!r}).counts()"
+        subprocess.run([sys.executable, "-c", visit], check=True)
+        outbox.put([row("after")])
+        files = [tmp_path / name for name in ("outbox.db", "outbox.db-wal")]
+        for file in files:  # what a crash at this moment would leave
+            shutil.copy(file, tmp_path / f"crashed-{file.name}")
+        crashed = open_outbox(f"sqlite:///{tmp_path}/crashed-outbox.db")
+        assert [r.key for r in crashed.rows()] == ["before", "after"]
+        crashed.close()
+
+    def test_the_file_is_readable_by_its_owner_only(self, outbox: Outbox, tmp_path: Path) -> None:
+        """Whatever the umask: the rows hold personal data."""
+        umask = os.umask(0)
+        try:
+            outbox.put([row()])
+            modes = {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()}
+        finally:
+            os.umask(umask)
+        assert modes == dict.fromkeys(("outbox.db", "outbox.db-wal", "outbox.db-shm"), "0o600")
 
 
 @pytest.mark.postgres

@@ -33,7 +33,7 @@ class Delivery:
     """One stored event on its way to one destination; frozen when it was accepted."""
 
     id: str
-    """UUID4 in hex; stable over all retries."""
+    """A UUID in hex; stable over all retries."""
     kind: str
     """``"lead"`` or ``"sale"``; other users of the outbox have kinds of their own."""
     key: str
@@ -65,7 +65,11 @@ class Outcome:
 
 @runtime_checkable
 class Sender(Protocol):
-    """Where stored rows go. Implementations are safe to use from several threads and after a fork."""
+    """Where stored rows go. Implementations are safe to use from several threads and after a fork.
+
+    One whose far side recognises repeats for less than a week says so with an attribute ``dedup_window``, in
+    seconds: what may have arrived is not sent again after it.
+    """
 
     name: str
     """Stored with each queued row, so it stays the same over releases: ``"dub"``, ``"segment"``."""

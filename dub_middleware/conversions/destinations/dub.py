@@ -21,6 +21,7 @@ from dub_middleware.conversions import http
 from dub_middleware.conversions.destinations import Delivery, Outcome, generated_invoice_id
 from dub_middleware.conversions.events import Lead, Sale
 from dub_middleware.errors import APIError, ConfigError, TransportError
+from dub_middleware.process import PerProcess
 from dub_middleware.records import Click, Customer, Link, Record, SaleDetails
 
 __all__ = ["DubAPI", "LeadResult", "SaleResult"]
@@ -192,6 +193,12 @@ def _checked_key(key: object) -> str:
     return key
 
 
+class _Turns:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.next = 0.0
+
+
 class _Pace:
     """Space requests evenly, so that a queue that piled up does not come out in a burst."""
 
@@ -201,15 +208,12 @@ class _Pace:
                 "rate_limit", f"rate_limit must be a number of requests a second above 0, not {rate!r}."
             )
         self._interval = 1 / rate
-        self._next = 0.0
-        self._lock = threading.Lock()
-        self._pid = os.getpid()
+        self._turns = PerProcess(_Turns)
 
     def wait(self) -> None:
-        if self._pid != os.getpid():  # the lock may have been held by a thread the fork left behind
-            self._lock, self._pid = threading.Lock(), os.getpid()
-        with self._lock:
+        turns = self._turns()
+        with turns.lock:
             now = time.monotonic()
-            turn = max(self._next, now)
-            self._next = turn + self._interval
+            turn = max(turns.next, now)
+            turns.next = turn + self._interval
         time.sleep(turn - now)

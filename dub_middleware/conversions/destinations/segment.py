@@ -62,6 +62,7 @@ class Segment:
     name = "segment"
     max_batch = 100
     concurrency = 2
+    dedup_window = 20 * 3600.0  # Segment recognises a messageId for a day
 
     def __init__(
         self,

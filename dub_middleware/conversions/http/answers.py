@@ -13,7 +13,10 @@ from typing import Any, Literal
 
 MAX_WAIT = 300.0  # seconds; no Retry-After holds a queue up for longer
 
-Verdict = Literal["delivered", "retry", "paused", "rejected"]
+# a gateway gave up waiting, or cannot say what its upstream did (Cloudflare's 520 and 524): it may still run
+LOST = (504, 520, 524)
+
+Verdict = Literal["delivered", "retry", "ambiguous", "paused", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +48,14 @@ class Answer:
 def verdict(status: int) -> Verdict:
     """Say what an HTTP status means for the request that got it.
 
-    ``retry``: not acted on, or the far side broke; ``paused``: refused because of the key or the plan,
-    so everything else will be refused too; ``rejected``: refused for what it says, redirects included.
+    ``retry``: not acted on, or the far side broke; ``ambiguous``: it may be acted on at this moment;
+    ``paused``: refused because of the key or the plan, so everything else will be refused too;
+    ``rejected``: refused for what it says, redirects included.
     """
     if 200 <= status < 300:
         return "delivered"
+    if status in LOST:
+        return "ambiguous"
     if status in (408, 425, 429) or (status >= 500 and status not in (501, 505)):
         return "retry"
     if status in (401, 402, 403):

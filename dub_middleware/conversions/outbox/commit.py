@@ -2,76 +2,85 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 
 from dub_middleware.conversions.outbox.rows import NewRow
 from dub_middleware.errors import OutboxError
+from dub_middleware.process import PerProcess
 
 PATIENCE = 0.25  # seconds a caller waits for the store before it is told that it is busy
 
 
 class _Ticket:
-    __slots__ = ("error", "is_done", "rows")
+    __slots__ = ("error", "is_done", "leads", "rows", "turn")
 
     def __init__(self, rows: Sequence[NewRow]) -> None:
         self.rows = rows
+        self.turn = threading.Lock()  # released when the rows are committed, or when this thread shall commit
+        self.turn.acquire()
         self.is_done = False
+        self.leads = False
         self.error: Exception | None = None
 
 
+class _Queue:
+    def __init__(self) -> None:
+        self.gate = threading.Lock()
+        self.is_busy = False  # somebody commits
+        self.waiting: list[_Ticket] = []
+
+
 class GroupCommit:
-    """The first thread commits for all that wait behind it; they find their rows already stored."""
+    """One thread commits at a time, for all that wait at that moment, and then hands over to the next."""
 
     def __init__(self, insert: Callable[[Sequence[NewRow]], None]) -> None:
         self._insert = insert
-        self._reset()
-
-    def _reset(self) -> None:
-        self._pid = os.getpid()
-        self._turn = threading.Lock()  # held by the thread that commits
-        self._gate = threading.Lock()  # guards the list of those who wait
-        self._waiting: list[_Ticket] = []
+        self._queue = PerProcess(_Queue)
 
     def put(self, rows: Sequence[NewRow]) -> None:
         """Return when the rows are committed. Raises `OutboxError` after 250 ms of waiting."""
-        if self._pid != os.getpid():  # a lock copied by a fork may be held by a thread that is not here
-            self._reset()
-        if self._turn.acquire(blocking=False):  # nobody is committing: no need to queue
-            try:
-                self._insert(rows)
-            finally:
-                self._turn.release()
-            return
-        self._queue(rows)
-
-    def _queue(self, rows: Sequence[NewRow]) -> None:
+        queue = self._queue()
         ticket = _Ticket(rows)
-        with self._gate:
-            self._waiting.append(ticket)
-        if not self._turn.acquire(timeout=PATIENCE):
-            with self._gate:
-                if ticket in self._waiting:
-                    self._waiting.remove(ticket)
-                    raise OutboxError("The outbox is busy: no commit within 250 ms.")
-            self._turn.acquire()  # somebody is committing it at this moment; the answer is near
-        try:
-            if not ticket.is_done:
-                self._commit()
-        finally:
-            self._turn.release()
+        with queue.gate:
+            queue.waiting.append(ticket)
+            ticket.leads = not queue.is_busy
+            queue.is_busy = True
+        if not ticket.leads:
+            self._wait(queue, ticket)
+        if not ticket.is_done:
+            self._commit(queue)
         if ticket.error is not None:
             raise ticket.error
 
-    def _commit(self) -> None:
-        with self._gate:
-            tickets, self._waiting = self._waiting, []
-        error: Exception | None = None
+    def _wait(self, queue: _Queue, ticket: _Ticket) -> None:
+        if ticket.turn.acquire(timeout=PATIENCE):
+            return
+        with queue.gate:
+            if not ticket.leads and ticket in queue.waiting:
+                queue.waiting.remove(ticket)
+                raise OutboxError("The outbox is busy: no commit within 250 ms.")
+        ticket.turn.acquire()  # it is being committed, or its turn has just come
+
+    def _commit(self, queue: _Queue) -> None:
+        with queue.gate:
+            tickets, queue.waiting = queue.waiting, []
+        error: Exception | None = OutboxError("The commit was interrupted.")
         try:
             self._insert([row for ticket in tickets for row in ticket.rows])
+            error = None
         except Exception as caught:
             error = caught
-        for ticket in tickets:
-            ticket.error = error
-            ticket.is_done = True
+        finally:
+            self._finish(queue, tickets, error)
+
+    def _finish(self, queue: _Queue, tickets: Sequence[_Ticket], error: Exception | None) -> None:
+        with queue.gate:
+            for ticket in tickets:
+                ticket.error, ticket.is_done = error, True
+                ticket.turn.release()
+            if queue.waiting:
+                queue.waiting[0].leads = True
+                queue.waiting[0].turn.release()
+            else:
+                queue.is_busy = False

@@ -34,7 +34,6 @@ class NewRow:
     key: str
     payload: bytes
     created_at: float  # epoch seconds
-    owner: str | None = None  # set to store the row with a lease already taken
     attempts: int = 0
     ambiguous: bool = False
 

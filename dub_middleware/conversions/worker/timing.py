@@ -19,7 +19,9 @@ class Timing:
     ambiguous: float = 90.0
     """An attempt whose answer was lost may still run on the far side, and two sales at once count twice."""
     horizon: float = 6.5 * DAY
-    """Automatic retries end here, counted from the first attempt: Dub recognises a repeat for seven days."""
+    """Automatic retries end here, counted from the first attempt: Dub recognises a repeat for seven days.
+
+    An event that may have arrived ends earlier where the far side recognises repeats for less long."""
     pause: float = 300.0
     """How often a destination that refuses the key is asked again."""
     open_after: int | None = 5
@@ -29,12 +31,14 @@ class Timing:
     """
     open_cap: float = 30.0
     """The longest wait between two probes of a far side that is down."""
-    lease: float = 60.0
+    lease: float = 30.0
     """How long a row belongs to a sender that has gone silent. It is renewed while the sender lives."""
     poll: float = 0.5
     """How often the outbox is looked at for what other processes put there and for due retries."""
     keep: float = DAY
     """How long delivered rows stay, for `Receipt.state` and for operators."""
+    keep_failed: float = 30 * DAY
+    """How long rows stay that ended otherwise: so long somebody may look at them, and queue them again."""
 
     def retry_delay(self, attempt: int) -> float:
         """Return full jitter: anything from 0 to the capped exponential, so that no two meet again."""
