@@ -10,14 +10,15 @@ from urllib.parse import urlsplit
 
 from dub_middleware.errors import ConfigError
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
 
 def to_json(value: Any) -> bytes:
     """Return ``value`` as compact JSON in UTF-8; NaN and infinities are a ValueError.
 
     Half a surrogate pair, which JSON can say and UTF-8 cannot, becomes a question mark.
     """
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode(errors="replace")
+    return _encode(value).encode(errors="replace")
 
 
 def iso_time(moment: datetime) -> str:

@@ -103,15 +103,16 @@ class Gateway:
         try:
             status, body, headers = self._respond(environ)
         except Refusal as refusal:
-            status, body, headers = refusal.status, _failure(str(refusal)), refusal.headers
+            status, body, headers = refusal.status, _failure(refusal.code, str(refusal)), refusal.headers
         except OutboxError as error:
             self._report("outbox", error)
             # with Retry-After, Segment's clients keep their events for longer than without
             status, headers = 503, [("Retry-After", "1")]
-            body = _failure("The events could not be stored; send them again.")
+            body = _failure("unavailable", "The events could not be stored; send them again.")
         except Exception:
             log.exception("A request to %r failed.", environ.get("PATH_INFO", ""))
-            status, body, headers = 500, _failure("Something failed here; send the events again."), []
+            status, headers = 500, []
+            body = _failure("internal_error", "Something failed here; send the events again.")
         if body:
             headers = [*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
         start_response(f"{status} {HTTP_STATUS_CODES[status]}", [*CORS, *headers])
@@ -197,8 +198,9 @@ class Gateway:
         ]
 
 
-def _failure(message: str) -> bytes:
-    return json.dumps({"success": False, "message": message}).encode()
+def _failure(code: str, message: str) -> bytes:
+    # clients log code and message; RudderStack's takes an answer without a code for a failure of the network
+    return json.dumps({"success": False, "code": code, "message": message}).encode()
 
 
 def _browser(environ: WSGIEnvironment) -> str | None:

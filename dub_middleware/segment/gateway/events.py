@@ -5,6 +5,7 @@ https://segment.com/docs/connections/sources/catalog/libraries/server/http-api/
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import uuid
@@ -22,6 +23,7 @@ MAX_EVENTS = 2500  # in a batch
 MAX_EVENT = 32 * 1024  # bytes
 MAX_ID = 100  # characters of a messageId that are kept as they are
 
+_REPLACED = ("writeKey", "sentAt", "receivedAt")
 _OBJECTS = ("context", "integrations", "properties", "traits")
 _TIME = re.compile(
     r"(\d{4}-\d{1,2}-\d{1,2})(?:[T ](\d{2}:\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?\s*(Z|z|[+-]\d{2}:?\d{2})?)?",
@@ -51,24 +53,30 @@ def read_events(
     ``kind`` is one of `TYPES`, or ``batch``: then ``context`` and ``integrations`` of the envelope are merged
     into each event, whose own values win. ``ip`` becomes ``context.ip`` where there is none.
     """
+    arrival = _Arrival(received_at, http.iso_time(received_at), ip)
     if kind != "batch":
-        yield _read({**body, "type": kind}, {}, body.get("sentAt"), received_at, ip)
+        yield _read({**body, "type": kind}, {}, body.get("sentAt"), arrival)
         return
     items: Sequence[Any] = body["batch"]
     shared = {name: body[name] for name in ("context", "integrations") if isinstance(body.get(name), dict)}
     for item in items[:MAX_EVENTS]:
         sent_at = body.get("sentAt") or (item.get("sentAt") if isinstance(item, dict) else None)
-        yield _read(item, shared, sent_at, received_at, ip)
+        yield _read(item, shared, sent_at, arrival)
     for _ in items[MAX_EVENTS:]:
         yield EventError("batch", len(items), f"must have at most {MAX_EVENTS} events")
 
 
-def _read(
-    item: Any, shared: Mapping[str, Any], sent_at: Any, received_at: datetime, ip: str | None
-) -> Event | EventError:
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    at: datetime
+    text: str
+    ip: str | None
+
+
+def _read(item: Any, shared: Mapping[str, Any], sent_at: Any, arrival: _Arrival) -> Event | EventError:
     try:
         who = _check(item)
-        data = _complete(item, shared, sent_at, received_at, ip)
+        data = _complete(item, shared, sent_at, arrival)
         encoded = http.to_json(data)
         if len(encoded) > MAX_EVENT and (size := len(http.to_json(item))) > MAX_EVENT:
             return EventError("batch", size, f"must have no event of more than {MAX_EVENT:,} bytes")
@@ -110,22 +118,22 @@ def _identity(value: Any) -> str:
 
 
 def _complete(
-    item: Mapping[str, Any], shared: Mapping[str, Any], sent_at: Any, received_at: datetime, ip: str | None
+    item: Mapping[str, Any], shared: Mapping[str, Any], sent_at: Any, arrival: _Arrival
 ) -> dict[str, Any]:
-    data = {name: value for name, value in item.items() if name not in ("writeKey", "sentAt", "receivedAt")}
+    data = {name: value for name, value in item.items() if name not in _REPLACED}
     for name, value in shared.items():
         data[name] = _merged(value, item.get(name) or {})
-    if ip and not (data.get("context") or {}).get("ip"):
-        data["context"] = {**(data.get("context") or {}), "ip": ip}
+    if arrival.ip and not (data.get("context") or {}).get("ip"):
+        data["context"] = {**(data.get("context") or {}), "ip": arrival.ip}
     message_id = data.get("messageId")
     if not isinstance(message_id, str) or not message_id:
         data["messageId"] = f"api-{uuid.uuid4().hex}"
     original = data.get("timestamp") or data.get("originalTimestamp")
-    data["originalTimestamp"] = original or http.iso_time(received_at)
-    data["timestamp"] = http.iso_time(_corrected(original, sent_at, received_at))
+    data["originalTimestamp"] = original or arrival.text
+    data["timestamp"] = _corrected(original, sent_at, arrival)
     if sent_at:
         data["sentAt"] = sent_at
-    data["receivedAt"] = http.iso_time(received_at)
+    data["receivedAt"] = arrival.text
     return data
 
 
@@ -137,19 +145,24 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _corrected(original: Any, sent_at: Any, received_at: datetime) -> datetime:
-    """The moment of the event by our clock: the sender's may be wrong, but it was wrong for both times."""
+def _corrected(original: Any, sent_at: Any, arrival: _Arrival) -> str:
+    """The time of the event by our clock: the sender's may be wrong, but it was wrong for both times."""
     happened, sent = _moment(original), _moment(sent_at)
     if happened is None:
-        return received_at
+        return arrival.text
     try:
-        return happened if sent is None else received_at - (sent - happened)
+        return http.iso_time(happened if sent is None else arrival.at - (sent - happened))
     except OverflowError:
-        return happened
+        return http.iso_time(happened)
 
 
 def _moment(value: Any) -> datetime | None:
-    match = _TIME.fullmatch(value.strip()) if isinstance(value, str) and len(value) <= 40 else None
+    return _parsed(value) if isinstance(value, str) and len(value) <= 40 else None
+
+
+@functools.lru_cache(1024)  # a batch shares its sentAt
+def _parsed(text: str) -> datetime | None:
+    match = _TIME.fullmatch(text.strip())
     if match is None:
         return None
     day, minute, second, fraction, zone = match.groups()

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from werkzeug.exceptions import ClientDisconnected
+from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wsgi import get_input_stream
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Refusal(Exception):
 
     def __init__(self, status: int, message: str, headers: Sequence[tuple[str, str]] = ()) -> None:
         self.status = status
+        self.code = HTTP_STATUS_CODES[status].lower().replace(" ", "_")
         self.headers = headers
         super().__init__(message)
 

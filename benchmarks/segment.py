@@ -1,0 +1,200 @@
+"""What the tracking endpoint takes over HTTP, next to endpoints that keep nothing.
+
+Run `python benchmarks/segment.py` with the extras `[dev]`; `--quick` for a glance.
+
+A client sends batches of 100 events, as Segment's SDKs do, over four kept-alive connections to gunicorn with
+one worker. The peers run under the same server in the same rounds, one after the other: `bare` reads the JSON
+and answers, `flask` puts the events into a queue in memory, as a home-grown endpoint would. The gateway
+checks each event, completes it, commits it to its outbox and delivers it to a file meanwhile.
+`bare` measured a second time shows the noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import platform
+import queue
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+BATCH = 100
+CONNECTIONS = 4
+KEY = "wk_benchmark"
+HEADERS = {"Content-Type": "application/json", "Authorization": "Basic d2tfYmVuY2htYXJrOg=="}
+
+
+# -- the endpoints: what gunicorn loads ------------------------------------------------------------------
+
+
+def bare() -> Callable[..., Any]:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", "17")])
+        return [b'{"success": true}']
+
+    return app
+
+
+def flask() -> Callable[..., Any]:
+    from flask import Flask, request
+
+    app = Flask("peer")
+    kept: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    @app.post("/v1/batch")
+    def batch() -> dict[str, bool]:
+        for event in request.get_json()["batch"]:
+            kept.put(event)
+        return {"success": True}
+
+    return app
+
+
+def gateway(durability: Any = "power") -> Callable[..., Any]:
+    from dub_middleware.segment.gateway import JSONLines, create_gateway
+
+    folder = Path(os.environ["BENCHMARK_FOLDER"])
+    return create_gateway(
+        [JSONLines(folder / f"{uuid.uuid4().hex}.jsonl")],
+        write_keys=KEY,
+        outbox=f"sqlite:///{folder / f'{uuid.uuid4().hex}.db'}",
+        durability=durability,
+    )
+
+
+def gateway_process() -> Callable[..., Any]:
+    return gateway("process")
+
+
+ENDPOINTS = {
+    "bare": bare,
+    "flask": flask,
+    "gateway": gateway,
+    "gateway (process)": gateway_process,
+    "bare again": bare,
+}
+
+
+# -- the client ------------------------------------------------------------------------------------------
+
+
+def event() -> dict[str, Any]:
+    return {
+        "type": "track",
+        "event": "Order Completed",
+        "userId": uuid.uuid4().hex[:8],
+        "anonymousId": None,
+        "messageId": str(uuid.uuid4()),
+        "timestamp": "2026-11-24T10:00:00.123+00:00",
+        "context": {"library": {"name": "analytics-python", "version": "2.4.0"}, "ip": "203.0.113.7"},
+        "integrations": {"All": True, "Dub (Actions)": {"dub_id": "clk0123456789abc"}},
+        "properties": {
+            "order_id": "inv_1",
+            "revenue": 4900,
+            "currency": "usd",
+            "coupon": "SPRING",
+            "items": 3,
+        },
+    }
+
+
+def bodies(count: int) -> list[bytes]:
+    sent_at = "2026-11-24T10:00:01.000+00:00"
+    return [
+        json.dumps({"batch": [event() for _ in range(BATCH)], "sentAt": sent_at, "writeKey": KEY}).encode()
+        for _ in range(count)
+    ]
+
+
+def send(port: int, batches: list[bytes]) -> float:
+    """Send the batches over `CONNECTIONS` connections; return events a second."""
+    todo: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    for batch in batches:
+        todo.put(batch)
+    failed: list[int] = []
+
+    def run() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        with contextlib.closing(connection), contextlib.suppress(queue.Empty):
+            while True:
+                connection.request("POST", "/v1/batch", todo.get_nowait(), HEADERS)
+                answer = connection.getresponse()
+                answer.read()
+                if answer.status != 200:
+                    failed.append(answer.status)
+
+    threads = [threading.Thread(target=run) for _ in range(CONNECTIONS)]
+    begun = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        print(f"  {len(failed)} of {len(batches)} batches were answered {set(failed)}", file=sys.stderr)
+    return (len(batches) - len(failed)) * BATCH / (time.perf_counter() - begun)
+
+
+@contextlib.contextmanager
+def served(factory: str, folder: str) -> Iterator[int]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "-k", "gthread", "--threads", str(CONNECTIONS),
+         "--log-level", "error", "-b", f"127.0.0.1:{port}", f"segment:{factory}()"],
+        cwd=Path(__file__).parent,
+        env={**os.environ, "BENCHMARK_FOLDER": folder},
+    )  # fmt: skip
+    try:
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.05)
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="3 rounds of 50 batches instead of 7 of 200")
+    quick = parser.parse_args().quick
+    rounds, count = (3, 50) if quick else (7, 200)
+    size = f"{rounds} rounds of {count} batches of {BATCH}"
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores; {size}")
+    rates: dict[str, list[float]] = {name: [] for name in ENDPOINTS}
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as servers:
+        ports = {
+            name: servers.enter_context(served(factory.__name__, folder))
+            for name, factory in ENDPOINTS.items()
+        }
+        for port in ports.values():
+            send(port, bodies(5))
+        for _ in range(rounds):
+            for name, port in ports.items():
+                rates[name].append(send(port, bodies(count)))
+    print(f"{'endpoint':20}{'events/s':>12}{'worst':>10}{'best':>10}{'of bare':>10}")
+    base = statistics.median(rates["bare"])
+    for name, seen in rates.items():
+        middle = statistics.median(seen)
+        print(f"{name:20}{middle:12,.0f}{min(seen):10,.0f}{max(seen):10,.0f}{middle / base:10.2f}")
+
+
+if __name__ == "__main__":
+    main()
