@@ -44,7 +44,9 @@ class DubMiddleware:
             await self.app(scope, receive, send)
             return
         environ = environ_of_scope(scope)
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path, root = scope["path"], scope.get("root_path", "")
+        if not path.startswith(root):  # servers of before ASGI 2.5 leave it out
+            path = root + path
         if path.startswith(self.site.prefix):
             await self._answer(environ, path[len(self.site.prefix) :], receive, send)
             return

@@ -47,7 +47,8 @@ class Config(Checked):
 
     path: str = option(
         "/_dub",
-        "URL path below which the script and the relay answer; pages there never reach the app.",
+        "URL path, from the root of the host, below which the script and the relay answer; "
+        "pages there never reach the app.",
         rules.path,
     )
     inject: bool | EnvironTest = option(

@@ -62,6 +62,8 @@ class DubMiddleware:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
+        if environ.get("SCRIPT_NAME"):  # mounted: the browser knows the whole path
+            path = environ["SCRIPT_NAME"] + path
         if self._prefix in path and path.startswith(self._prefix):
             return self._answer(environ, start_response, path[len(self._prefix) :])
         if ENVIRON_KEY in environ:  # another one is around us and does it all

@@ -11,7 +11,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from dub_middleware.asgi import DubMiddleware
 from dub_middleware.errors import ConfigError
@@ -133,6 +133,13 @@ def test_the_script_is_served_and_other_paths_below_are_not_the_app_s() -> None:
     assert "_dubAnalytics" in response.text
     assert ask("/_dub/nothing").status_code == 404
     assert ask("/_dub/track/lead", "POST").status_code == 404
+
+
+def test_a_mounted_app_answers_at_the_whole_path_that_the_browser_asks_for() -> None:
+    site = Starlette(routes=[Mount("/shop", DubMiddleware(APP, path="/shop/_dub"))])
+    source = ask("/shop/", app=site).text.partition('src="')[2].partition('"')[0]
+    assert source.startswith("/shop/_dub/script.")
+    assert "_dubAnalytics" in ask(source, app=site).text
 
 
 def test_lifespan_passes_untouched() -> None:

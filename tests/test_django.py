@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Iterator
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ import django
 
 django.setup()
 
+from csp.constants import NONCE
 from django.core.checks import run_checks
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import redirect
@@ -41,6 +43,8 @@ from dub_middleware.visit import current_visit, get_visit
 
 PAGE = "<!doctype html><html><head><title>Acme</title></head><body>Hello</body></html>"
 GZIP = "django.middleware.gzip.GZipMiddleware"
+CSP = "csp.middleware.CSPMiddleware"
+FLATPAGES = "django.contrib.flatpages.middleware.FlatpageFallbackMiddleware"
 OURS = "dub_middleware.django.DubMiddleware"
 
 
@@ -85,6 +89,15 @@ def with_nonce(request: Any) -> HttpResponse:
     return HttpResponse(PAGE)
 
 
+def plain(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("no page", content_type="text/plain")
+
+
+def detour(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """A middleware that answers in place of all below it, and drops the query."""
+    return lambda request: redirect("/") if request.path == "/old" else get_response(request)
+
+
 def long(request: HttpRequest) -> HttpResponse:
     return HttpResponse(PAGE + "." * 500)
 
@@ -98,6 +111,7 @@ urlpatterns = [
     path("away", away),
     path("public", public),
     path("nonce", with_nonce),
+    path("plain", plain),
 ]
 
 
@@ -184,12 +198,64 @@ def test_the_nonce_of_a_policy_that_is_announced_later_is_used(get: Any) -> None
     assert b'nonce="abc123"></script>' in get("/nonce").content
 
 
+STRICT = {"DIRECTIVES": {"script-src": [NONCE, "'strict-dynamic'"]}}
+
+
+@pytest.mark.parametrize("above", [True, False], ids=["above", "below"])
+def test_the_nonce_of_django_csp_is_used_on_either_side(get: Any, above: bool) -> None:
+    order = [OURS, CSP] if above else [CSP, OURS]
+    with override_settings(MIDDLEWARE=order, CONTENT_SECURITY_POLICY=STRICT):
+        response = get("/")
+        nonce = re.search(r"'nonce-([^']+)'", response["Content-Security-Policy"])
+        assert nonce is not None
+        assert f'nonce="{nonce[1]}"></script>' in body(response).decode()
+
+
+def test_a_page_without_the_policy_that_its_middleware_would_write_has_the_script() -> None:
+    exempt = {**STRICT, "EXCLUDE_URL_PREFIXES": ["/missing"]}
+    with override_settings(MIDDLEWARE=[OURS, CSP], CONTENT_SECURITY_POLICY=exempt):
+        response = Client().get("/missing")
+        assert "Content-Security-Policy" not in response
+        assert b"<script defer" in response.content
+
+
+def test_a_middleware_below_that_answers_itself_leaves_the_cookie(get: Any) -> None:
+    with override_settings(MIDDLEWARE=[OURS, f"{__name__}.detour"]):
+        response = get("/old?dub_id=test")
+    assert (response.status_code, response["Location"]) == (302, "/")
+    assert response.cookies["dub_id"].value == "test"
+
+
 def test_the_script_is_served_and_other_paths_below_are_not_the_app_s(get: Any) -> None:
     source = get("/").content.partition(b'src="')[2].partition(b'"')[0].decode()
     response = get(source)
     assert response["Content-Type"] == "text/javascript; charset=utf-8"
     assert b"_dubAnalytics" in response.content
     assert get("/_dub/nothing").status_code == 404
+
+
+def test_below_a_prefix_the_script_is_served_at_the_whole_path() -> None:
+    with override_settings(DUB={"path": "/shop/_dub"}):
+        source = Client().get("/").content.partition(b'src="')[2].partition(b'"')[0].decode()
+        assert source.startswith("/shop/_dub/script.")
+        response = Client(SCRIPT_NAME="/shop").get(source.removeprefix("/shop"))
+    assert b"_dubAnalytics" in response.content
+
+
+def test_inside_the_asgi_class_it_adds_nothing_of_its_own() -> None:
+    import httpx
+    from django.core.handlers.asgi import ASGIHandler
+
+    from dub_middleware.asgi import DubMiddleware
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(DubMiddleware(ASGIHandler()))
+        async with httpx.AsyncClient(transport=transport, base_url="https://shop.example.com") as client:
+            return await client.get("/?dub_id=test")
+
+    response = asyncio.run(ask())
+    assert response.text.count("<script") == 1
+    assert [value[:11] for value in response.headers.get_list("set-cookie")] == ["app=1; Path", "dub_id=test"]
 
 
 def test_a_compressed_page_has_the_script() -> None:
@@ -215,3 +281,7 @@ def test_system_checks_name_what_is_wrong() -> None:
         assert [message.id for message in run_checks()] == ["dub.W001"]
     with override_settings(MIDDLEWARE=[OURS, GZIP]):
         assert [message.id for message in run_checks()] == ["dub.W002"]
+    with override_settings(MIDDLEWARE=[FLATPAGES, OURS]):
+        assert [message.id for message in run_checks()] == ["dub.W003"]
+    with override_settings(MIDDLEWARE=[GZIP, OURS, CSP, FLATPAGES]):
+        assert run_checks() == []

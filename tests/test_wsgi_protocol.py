@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import io
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 from wsgiref.util import FileWrapper
 
 import pytest
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import Client
 
 from dub_middleware.wsgi import DubMiddleware
 from strict_server import Counted, Exchange, Headers, checked_request, request
@@ -390,6 +393,16 @@ def test_the_script_is_served_below_the_path_and_nothing_there_reaches_the_app()
     middleware = DubMiddleware(app)
     assert checked_request(lambda _: middleware, app, path=middleware.script.url).status == "200 OK"
     assert checked_request(lambda _: middleware, app, path="/_dub/nothing").status == "404 Not Found"
+
+
+def test_a_mounted_app_answers_at_the_whole_path_that_the_browser_asks_for() -> None:
+    shop = DubMiddleware(answering([PAGE]), path="/shop/_dub")
+    client = Client(DispatcherMiddleware(answering([b"the site"]), {"/shop": shop}))
+    source = re.search(r'src="([^"]+)"', client.get("/shop/").text)
+    assert source is not None
+    assert source[1].startswith("/shop/_dub/script.")
+    assert client.get(source[1]).mimetype == "text/javascript"
+    assert client.post("/shop/_dub/track/nothing").status_code == 404
 
 
 def test_an_environ_with_nothing_in_it_is_enough() -> None:

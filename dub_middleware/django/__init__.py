@@ -3,11 +3,14 @@
 ::
 
     INSTALLED_APPS += ["dub_middleware.django"]
-    MIDDLEWARE += ["dub_middleware.django.DubMiddleware"]
+    MIDDLEWARE = ["dub_middleware.django.DubMiddleware", *MIDDLEWARE]
     DUB = {"domains": {"refer": "go.example.com"}}  # options of `dub_middleware.Config`, optional
 
 Views read ``request.dub.click_id``.
-At the end of MIDDLEWARE the script is put into pages before they are compressed.
+
+The middleware goes first, so that the cookie is on whatever answers, also when another middleware does; only
+what compresses pages, such as `GZipMiddleware`, belongs above it. A middleware that announces a
+Content-Security-Policy with a nonce may stand on either side.
 """
 
 from __future__ import annotations

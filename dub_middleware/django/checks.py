@@ -12,7 +12,17 @@ from dub_middleware.django import conf
 from dub_middleware.errors import ConfigError
 
 MIDDLEWARE = "dub_middleware.django.DubMiddleware"
-GZIP = "django.middleware.gzip.GZipMiddleware"
+#: what compresses pages; gzip can be opened again, brotli not
+COMPRESSORS = (
+    "django.middleware.gzip.GZipMiddleware",
+    "compression_middleware.middleware.CompressionMiddleware",
+    "django_brotli.middleware.BrotliMiddleware",
+)
+#: what answers with a response of its own, without the cookies of the one it replaces
+REPLACERS = (
+    "django.contrib.redirects.middleware.RedirectFallbackMiddleware",
+    "django.contrib.flatpages.middleware.FlatpageFallbackMiddleware",
+)
 
 
 def check_options(**_: Any) -> list[CheckMessage]:
@@ -25,12 +35,24 @@ def check_options(**_: Any) -> list[CheckMessage]:
 
 
 def check_middleware(**_: Any) -> list[CheckMessage]:
-    """Report a missing middleware, and one that sees pages only when they are compressed."""
+    """Report a missing middleware, and a place where it cannot do all of its work."""
     middleware = list(settings.MIDDLEWARE)
     if MIDDLEWARE not in middleware:
-        hint = f"Add {MIDDLEWARE!r} at its end, or wrap get_wsgi_application() with the WSGI class."
+        hint = (
+            f"Put {MIDDLEWARE!r} first in MIDDLEWARE, or right below what compresses pages; "
+            "or wrap get_wsgi_application() with the WSGI class."
+        )
         return [checks.Warning("DubMiddleware is not in MIDDLEWARE.", hint=hint, id="dub.W001")]
-    if GZIP in middleware and middleware.index(MIDDLEWARE) < middleware.index(GZIP):
-        hint = f"Move {MIDDLEWARE!r} below {GZIP!r}, so that pages get the script before they are compressed."
-        return [checks.Warning("DubMiddleware stands before GZipMiddleware.", hint=hint, id="dub.W002")]
-    return []
+    found: list[CheckMessage] = []
+    place = middleware.index(MIDDLEWARE)
+    for other in middleware[place:]:
+        if other in COMPRESSORS:
+            hint = (
+                f"Move {MIDDLEWARE!r} right below {other!r}: pages get the script before they are compressed."
+            )
+            found.append(checks.Warning(f"DubMiddleware stands before {other}.", hint=hint, id="dub.W002"))
+    for other in middleware[:place]:
+        if other in REPLACERS:
+            hint = f"Move {MIDDLEWARE!r} above {other!r}, whose redirects and pages would lose the click id."
+            found.append(checks.Warning(f"DubMiddleware stands behind {other}.", hint=hint, id="dub.W003"))
+    return found

@@ -35,14 +35,16 @@ class DubMiddleware:
         self.is_async = iscoroutinefunction(get_response)
         if self.is_async:
             markcoroutinefunction(self)
+        if self.site.config.nonce is not None and self.site.config.inject is not False:
+            # Django looks for this name on the object, and calls it in the handler's own mode
+            self.process_view = _aclaim_nonce if self.is_async else _claim_nonce
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self.is_async:
             return self.__acall__(request)
-        if request.path_info.startswith(self.site.prefix):
+        if request.path.startswith(self.site.prefix):
             return self._answer(request)
-        if ENVIRON_KEY in request.META:  # the WSGI class is around us and does it all
-            request.dub = request.META[ENVIRON_KEY]  # type: ignore[attr-defined]
+        if _is_wrapped(request):
             return self.get_response(request)  # type: ignore[no-any-return]
         visit = self._begin(request)
         token = enter(visit)
@@ -53,8 +55,10 @@ class DubMiddleware:
         return self._finish(request, response, visit)
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path_info.startswith(self.site.prefix):
+        if request.path.startswith(self.site.prefix):
             return await sync_to_async(self._answer, thread_sensitive=False)(request)
+        if _is_wrapped(request):
+            return await self.get_response(request)  # type: ignore[no-any-return]
         visit = self._begin(request)
         token = enter(visit)
         try:
@@ -70,7 +74,7 @@ class DubMiddleware:
         return visit
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
-        tail = request.path_info[len(self.site.prefix) :]
+        tail = request.path[len(self.site.prefix) :]
         status, headers, body = self.site.answer(_environ(request), tail, request)
         response = HttpResponse(body, status=int(status[:3]))
         _set_headers(response, [header for header in headers if header[0] != "Set-Cookie"])
@@ -111,6 +115,23 @@ class DubMiddleware:
             if rewriting.is_injected:
                 response.content = body
                 _set_headers(response, rewriting.headers(len(body)))
+
+
+def _is_wrapped(request: HttpRequest) -> bool:
+    """Whether the WSGI or ASGI class is around Django and does it all; then its visit is the request's."""
+    outer = request.META.get(ENVIRON_KEY) or getattr(request, "scope", {}).get(ENVIRON_KEY)
+    if outer is not None:
+        request.META[ENVIRON_KEY] = request.dub = outer  # type: ignore[attr-defined]
+    return outer is not None
+
+
+def _claim_nonce(request: HttpRequest, *_: Any) -> None:
+    """Ask for the nonce before the view: a middleware below ours writes the policy before we see the page."""
+    nonce_of(request)
+
+
+async def _aclaim_nonce(request: HttpRequest, *_: Any) -> None:
+    nonce_of(request)
 
 
 class _Ready(Morsel):  # type: ignore[type-arg]

@@ -1,4 +1,4 @@
-"""The nonce of a request's Content-Security-Policy, which a middleware around ours will announce."""
+"""The nonce of a request's Content-Security-Policy, which another middleware announces."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from typing import Any
 def nonce_of(request: Any) -> str | None:
     """Return the nonce of django-csp (``request.csp_nonce``) or of Django 6's own middleware, or None.
 
-    Asking for it makes them put it into the policy.
+    Asking for it makes them put it into the policy; once that is written, django-csp gives it no more.
     """
-    nonce = getattr(request, "csp_nonce", None)
-    if nonce is None:
-        nonce = getattr(request, "_csp_nonce", None)
-    return str(nonce) if nonce else None
+    for name in ("csp_nonce", "_csp_nonce"):
+        # never by its truth: both are false until they are asked for
+        nonce = getattr(request, name, None)
+        if nonce is not None:
+            try:
+                return str(nonce) or None
+            except Exception:  # django-csp's refusal; its class would have to be imported
+                return None
+    return None
