@@ -16,7 +16,8 @@ from werkzeug import Response
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, RequestRedirect, Rule
 
-from dub_middleware.server.api import tracking
+from dub_middleware.errors import LinkError
+from dub_middleware.server.api import links, tracking
 from dub_middleware.server.api.cors import CORS_HEADERS
 from dub_middleware.server.api.errors import INTERNAL, ApiError
 from dub_middleware.server.api.operations import ApiRequest, Call, Operation, Resource
@@ -29,7 +30,7 @@ _log = logging.getLogger("dub_middleware.server")
 
 def resources() -> list[Resource]:
     """Everything that the API has, in the order of its document."""
-    return [tracking.resource]
+    return [tracking.resource, links.resource]
 
 
 class Api:
@@ -57,12 +58,15 @@ class Api:
         try:
             operation, raw_path = self._find(request)
             call.path = {name: operation.path[name].parse(raw_path[name]) for name in raw_path}
-            response = _as_response(operation.run(call))
+            response = _as_response(operation.run(call), operation.status)
         except _Answered as answered:
             response = answered.response
         except ApiError as error:
             response = _json_response(error.envelope, error.status)
             response.headers.update(error.headers)
+        except LinkError as error:
+            told = ApiError(error.code, str(error))
+            response = _json_response(told.envelope, told.status)
         except Exception:
             _log.exception("%s %r failed", request.method, request.path)
             response = _json_response(ApiError("internal_server_error", INTERNAL).envelope, 500)
@@ -95,8 +99,8 @@ def create_api(server: Server) -> Api:
     return Api(server, [operation for resource in resources() for operation in resource.operations])
 
 
-def _as_response(answer: Any) -> Response:
-    return answer if isinstance(answer, Response) else _json_response(answer, 200)
+def _as_response(answer: Any, status: int) -> Response:
+    return answer if isinstance(answer, Response) else _json_response(answer, status)
 
 
 def _json_response(value: Any, status: int) -> Response:

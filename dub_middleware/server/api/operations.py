@@ -64,7 +64,8 @@ class Operation:
 
     ``guard`` runs between reading the JSON and judging it. ``cors`` opens it to any origin.
     ``is_analytics`` counts under the limit of analytics. ``hides_limits`` marks answers that in Dub carry no
-    rate limit headers when all is well. ``errors`` are statuses besides those that follow from the rest.
+    rate limit headers when all is well. ``status`` is that of the answer; ``errors`` are those besides
+    what follows from the rest.
     """
 
     method: str
@@ -75,6 +76,7 @@ class Operation:
     query: Object | None = None
     body: Schema | None = None
     answer: Schema | None = None
+    status: int = 200
     auth: Auth | None = "secret"
     scope: str | None = None
     cors: bool = False
