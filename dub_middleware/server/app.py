@@ -12,6 +12,7 @@ from dub_middleware.errors import ConflictError
 from dub_middleware.server.api import create_api
 from dub_middleware.server.api.auth import Gatekeeper
 from dub_middleware.server.api.openapi import document
+from dub_middleware.server.currencies import Converter
 from dub_middleware.server.dashboard import create_dashboard
 from dub_middleware.server.links import LinkEditor
 from dub_middleware.server.objects import Objects
@@ -68,6 +69,7 @@ class Server:
             trusted_proxies=options.trusted_proxies,
             geoip_path=None if options.geoip_path is None else str(options.geoip_path),
         )
+        self.converter = Converter(options.rates_file)
         self.objects = Objects(self.store.workspace.settings().workspace_id, options.base_url)
         self.webhooks = Webhooks(self.store, self.objects, allow_private=options.private_receivers)
         self.links = LinkEditor(self.store, self.webhooks)

@@ -30,7 +30,7 @@ _log = logging.getLogger("dub_middleware.server")
 
 def resources() -> list[Resource]:
     """Everything that the API has, in the order of its document."""
-    return [tracking.resource, links.resource]
+    return [*tracking.resources, links.resource]
 
 
 class Api:

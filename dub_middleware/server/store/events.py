@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,8 +12,16 @@ import sqlalchemy as sa
 from dub_middleware.server.store.customers import load_customers
 from dub_middleware.server.store.engine import Database
 from dub_middleware.server.store.links import load_links
-from dub_middleware.server.store.models import CONTEXT_WORDS, UNKNOWN, Context, Event, EventType, from_ms
-from dub_middleware.server.store.schema import CLICK, LEAD, SALE, WORDS, events
+from dub_middleware.server.store.models import (
+    CONTEXT_WORDS,
+    UNKNOWN,
+    Context,
+    Event,
+    EventType,
+    from_ms,
+    to_ms,
+)
+from dub_middleware.server.store.schema import CLICK, LEAD, SALE, WORDS, events, links
 from dub_middleware.server.store.stream import Position, Stream
 from dub_middleware.server.store.words import Words
 
@@ -33,6 +42,17 @@ class Events:
         with self._database.read() as connection:
             row = click_row(connection, click_id)
             return None if row is None else self.complete(connection, [row])[0]
+
+    def last_click_from(self, address: str, domain: str, *, since: datetime) -> Event | None:
+        """The latest click of an address on any link of a short domain."""
+        on_domain = sa.select(links.c.pk).where(links.c.domain == domain)
+        where = [
+            is_type("click"),
+            events.c.ts > to_ms(since),
+            events.c.ip == address,
+            events.c.link.in_(on_domain),
+        ]
+        return next(iter(self.page(where, limit=1)), None)
 
     def cursor(self) -> str:
         """The end of the stream: `after` gives what comes from now on."""

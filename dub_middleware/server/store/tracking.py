@@ -176,6 +176,7 @@ class Tracking:
         lead_event_name: str | None = None,
         click_id: str | None = None,
         answer: Callable[[Event], Mapping[str, Any]] | None = None,
+        late_claim: bool = False,
         at: datetime | None = None,
     ) -> SaleResult:
         """Record a sale, once in 7 days for each ``invoice_id``; ``amount`` is in minor units of
@@ -183,22 +184,25 @@ class Tracking:
 
         ``answer`` turns the recorded event into what the caller is told; it is stored with the invoice, and a
         repeat gets exactly that (outcome ``replayed``). ``click_id`` matters for unknown customers only: it
-        makes a direct sale, which records a lead too. Raises `AttributionError` with reason
-        ``click_not_found``, ``link_not_found``, ``link_disabled`` (``customer_id`` set when the customer's
-        link is meant) or ``lead_not_found``.
+        makes a direct sale, which records a lead too. ``late_claim`` looks at the invoice before the sale and
+        notes it after, so that two at once both count, which is what Dub does. Raises `AttributionError` with
+        reason ``click_not_found``, ``link_not_found``, ``link_disabled`` (``customer_id`` set when the
+        customer's link is meant) or ``lead_not_found``.
         """
         ts = self._now() if at is None else to_ms(at)
         texts = [event_name, currency, payment_processor, lead_event_name or DIRECT_SALE_LEAD]
         words = self._words.ids(map(plain, texts))
+        if late_claim and (known := self._sale_claimed(invoice_id, ts)) is not None:
+            return known
         with self._database.write() as connection:
-            if invoice_id is not None:
+            if invoice_id is not None and not late_claim:
                 claimed, stored = self._claim_sale(connection, invoice_id, ts)
                 if not claimed:
                     return SaleResult(outcome="replayed", answer=stored)
             owner = find_customer(connection, customer.external_id, for_update=True)
             direct: LeadResult | None = None
             if owner is None and not click_id:
-                _release_sale(connection, invoice_id)
+                _release_sale(connection, None if late_claim else invoice_id)
                 return SaleResult(outcome="unknown_customer")
             if owner is None:
                 assert click_id
@@ -208,7 +212,7 @@ class Tracking:
                 assert owner is not None
             lead, link = self._lead_of(connection, owner, lead_event_name if direct is None else None)
             if amount <= 0:
-                _release_sale(connection, invoice_id)
+                _release_sale(connection, None if late_claim else invoice_id)
                 return SaleResult(outcome="zero_amount", customer=owner, link=link, lead=direct)
             is_first = _is_first(connection, owner, link)
             row = self._insert(
@@ -231,6 +235,8 @@ class Tracking:
             event = self._events.complete(connection, [row])[0]
             told = None if answer is None else answer(event)
             if invoice_id is not None:
+                if late_claim:
+                    self._claim_sale(connection, invoice_id, ts)
                 claim = sa.update(sale_claims).where(sale_claims.c.invoice_id == invoice_id)
                 connection.execute(claim.values(answer=told))
             return SaleResult(
@@ -321,6 +327,15 @@ class Tracking:
             return True, None
         mine = sa.select(sale_claims.c.answer).where(sale_claims.c.invoice_id == invoice_id)
         return False, connection.execute(mine).scalar_one()
+
+    def _sale_claimed(self, invoice_id: str | None, ts: int) -> SaleResult | None:
+        """The replay of an invoice, as far as committed sales know of it."""
+        with self._database.read() as connection:
+            told = sa.select(sale_claims.c.answer).where(
+                sale_claims.c.invoice_id == invoice_id, sale_claims.c.ts > ts - SALE_WINDOW
+            )
+            row = connection.execute(told).first()
+        return None if row is None else SaleResult(outcome="replayed", answer=row[0])
 
     def _claim(
         self,

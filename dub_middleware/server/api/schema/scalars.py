@@ -144,19 +144,20 @@ class Boolean(Schema):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Choice(Schema):
-    """One of some texts."""
+    """One of some texts; ``also`` are taken as well, without being named in the message."""
 
     options: tuple[str, ...] = field(kw_only=False)
+    also: tuple[str, ...] = ()
 
     def _parse(self, value: Any) -> str:
-        if isinstance(value, str) and value in self.options:
+        if isinstance(value, str) and (value in self.options or value in self.also):
             return value
         shown = "|".join(f'"{option}"' for option in self.options)
         kind = "option: expected one of" if len(self.options) > 1 else "input: expected"
         raise Issue("invalid_value", self.message or f"Invalid {kind} {shown}")
 
     def _openapi(self, components: dict[str, Any] | None) -> dict[str, Any]:
-        return {"type": "string", "enum": list(self.options)}
+        return {"type": "string", "enum": [*self.options, *self.also]}
 
 
 def storable(text: str) -> str:
