@@ -9,16 +9,16 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 from dub_middleware.config import NINETY_DAYS, Config
 
 #: a script of ours: the current one, one of an earlier release, or the plain name
-_NAME = re.compile(r"/?script(?:\.[A-Za-z0-9-]+)*\.js")
+_NAME = re.compile(r"script(?:\.[A-Za-z0-9-]+)*\.js")
 _ENTITY_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 _WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _FOREVER = "public, max-age=31536000, immutable"
@@ -27,8 +27,7 @@ _FIVE_MINUTES = "public, max-age=300"
 _CODINGS = {"br": ".js.br", "gzip": ".js.gz", "identity": ".js"}
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """What to answer. The list of headers is the receiver's own."""
 
     status: str
@@ -77,23 +76,24 @@ class Script:
         """Return `tag` as text, for templates; it is safe HTML."""
         return self.tag(nonce).decode("ascii")
 
-    def serve(self, method: str, path_tail: str, headers: Mapping[str, str]) -> Response | None:
+    def serve(
+        self, method: str, path_tail: str, accept_encoding: str = "", if_none_match: str = ""
+    ) -> Response | None:
         """Answer a request for the script, or return None when *path_tail* is something else.
 
-        ``path_tail`` is the decoded path behind ``config.path``; ``headers`` have lower-case names.
+        ``path_tail`` is the decoded path behind ``config.path``; the other two are the request's headers.
         A script of another release gets the current one with a short life. Ranges are ignored, as RFC 9110
         §14.2 allows.
         """
-        name = path_tail.removeprefix("/")
         bundle = self._current
-        if name != self._name:
-            if not _NAME.fullmatch(name):
+        if path_tail != self._name:
+            if not _NAME.fullmatch(path_tail):
                 return None
             bundle = self._stand_in
-        if method not in ("GET", "HEAD"):
+        if method != "GET" and method != "HEAD":
             return Response("405 Method Not Allowed", [("Allow", "GET, HEAD"), ("Content-Length", "0")], b"")
-        found = bundle[negotiate(headers.get("accept-encoding", ""))]
-        if "if-none-match" in headers and matches(headers["if-none-match"], found.etag):
+        found = bundle[negotiate(accept_encoding)]
+        if if_none_match and matches(if_none_match, found.etag):
             return Response("304 Not Modified", list(found.not_modified), b"")
         return Response("200 OK", list(found.ok), found.body if method == "GET" else b"")
 
@@ -140,6 +140,8 @@ def negotiate(accept_encoding: str) -> str:
 
 def matches(if_none_match: str, etag: str) -> bool:
     """Return whether If-None-Match names *etag*: a list, ``W/`` or not, or ``*`` (RFC 9110 §13.1.2)."""
+    if if_none_match == etag:
+        return True
     return if_none_match.strip() == "*" or etag in _ENTITY_TAG.findall(if_none_match)
 
 

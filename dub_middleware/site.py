@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from dub_middleware.capture import click_cookies
 from dub_middleware.config import Config
-from dub_middleware.inject import Headers, Injection, with_cookies
-from dub_middleware.script import Script
+from dub_middleware.inject import Injection, with_cookies
+from dub_middleware.script import Response, Script
 
 if TYPE_CHECKING:
     from dub_middleware.relay import Relay
@@ -16,14 +16,6 @@ if TYPE_CHECKING:
 
 #: a view sets this key of the environ (on ASGI: of the scope) to False to keep the script out of its page
 INJECT_KEY = "dub_middleware.inject"
-
-
-class Answer(NamedTuple):
-    """A complete response of ours."""
-
-    status: str
-    headers: Headers
-    body: bytes
 
 
 class Site:
@@ -51,19 +43,21 @@ class Site:
 
         return Relay(self.config)
 
-    def answer(self, environ: dict[str, Any], tail: str, body: Reader) -> Answer:
+    def answer(self, environ: dict[str, Any], tail: str, body: Reader) -> Response:
         """Answer a request below ``Config.path``, whose decoded rest is *tail*; may block on the relay."""
-        headers = request_headers(environ)
         method = environ["REQUEST_METHOD"]
-        script = self.script.serve(method, tail, headers)
+        script = self.script.serve(
+            method, tail, environ.get("HTTP_ACCEPT_ENCODING", ""), environ.get("HTTP_IF_NONE_MATCH", "")
+        )
         if script is not None:
-            return Answer(script.status, script.headers, script.body)
+            return script
+        headers = request_headers(environ)
         client, scheme = environ.get("REMOTE_ADDR"), environ["wsgi.url_scheme"]
         relayed = self.relay.handle(method, tail, headers, body, client, scheme, environ.get("HTTP_HOST", ""))
         cookies = click_cookies(relayed.click_id, environ, self.config) if relayed.click_id else ()
         # set by the server, the cookie outlives the seven days that Safari gives to those of scripts
         answered = with_cookies(relayed.headers, cookies) if cookies else relayed.headers
-        return Answer(relayed.status, answered, relayed.body)
+        return Response(relayed.status, answered, relayed.body)
 
     def wants_tag(self, environ: dict[str, Any]) -> bool:
         """Return whether neither the options nor the view keep the script out of this response."""

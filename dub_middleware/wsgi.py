@@ -65,7 +65,11 @@ class DubMiddleware:
         if environ.get("SCRIPT_NAME"):  # mounted: the browser knows the whole path
             path = environ["SCRIPT_NAME"] + path
         if self._prefix in path and path.startswith(self._prefix):
-            return self._answer(environ, start_response, path[len(self._prefix) :])
+            # for the script and the relay; nothing below `Config.path` reaches the app
+            tail = path[len(self._prefix) :]
+            status, headers, body = self.site.answer(environ, tail, environ["wsgi.input"])
+            start_response(status, headers)
+            return [body]
         if ENVIRON_KEY in environ:  # another one is around us and does it all
             return self.app(environ, start_response)
         visit = environ[ENVIRON_KEY] = Visit(environ, self.config)
@@ -148,12 +152,6 @@ class DubMiddleware:
         if isinstance(response, tuple):
             return _Page(self._injection, environ, start_response, response)
         return response
-
-    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse, tail: str) -> Iterable[bytes]:
-        """Answer for the script and the relay; nothing below `Config.path` reaches the app."""
-        status, headers, body = self.site.answer(environ, tail, environ["wsgi.input"])
-        start_response(status, headers)
-        return [body]
 
     def _tag_for(self, environ: WSGIEnvironment, found: Page, headers: Headers) -> bytes | None:
         if found.is_plain and self._injects_always and environ.get(INJECT_KEY) is not False:

@@ -33,6 +33,16 @@ test('every variant is at most as large as the official one', (t) => {
   }
 });
 
+test('the documentation has these figures', () => {
+  const text = readFileSync(new URL('../../docs/script.md', import.meta.url), 'utf-8');
+  const inWords = (/** @type {number} */ bytes) => bytes.toLocaleString('en-US');
+  for (const [name, official] of Object.entries(OFFICIAL)) {
+    const { length } = readFileSync(new URL(`${name}.br`, DIST));
+    const row = `| \`${name}\` | ${inWords(length)} | ${inWords(official)} |`;
+    assert.ok(text.includes(row), `docs/script.md should say: ${row}`);
+  }
+});
+
 test('nothing but the eight variants and their twins is built', () => {
   const built = readdirSync(DIST).filter((name) => !name.startsWith('.'));
   const wanted = Object.keys(OFFICIAL).flatMap((name) => [name, `${name}.br`, `${name}.gz`]);
