@@ -6,16 +6,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dub_middleware.segment.actions import DubActions, load_mappings
     from dub_middleware.segment.fql import parse_fql
     from dub_middleware.segment.gateway import create_gateway
     from dub_middleware.segment.mapping import transform
     from dub_middleware.segment.source import DubSource
 
-__all__ = ["DubSource", "create_gateway", "parse_fql", "transform"]
+__all__ = ["DubActions", "DubSource", "create_gateway", "load_mappings", "parse_fql", "transform"]
 
 _HOMES = {
+    "DubActions": "actions",
     "DubSource": "source",
     "create_gateway": "gateway",
+    "load_mappings": "actions",
     "parse_fql": "fql",
     "transform": "mapping",
 }

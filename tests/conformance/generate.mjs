@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { randomness } from './cases/random.mjs'
+import { deliveries, randomDeliveries } from './cases/destination.mjs'
 import { mapped, mappings, randomMappings } from './cases/mappings.mjs'
 import { subscriptions, randomSubscriptions, events } from './cases/subscriptions.mjs'
 
@@ -16,6 +17,15 @@ const option = (name, fallback) => {
 const fuzz = option('fuzz', 0)
 const random = randomness(option('seed', 1))
 const require = createRequire(path.resolve(packages, 'index.js'))
+
+// what the destination would send lands here instead of on the network; it must be in place before the packages load
+const requests = []
+const crossFetch = require('cross-fetch')
+const fetch = async (request) => {
+  requests.push({ method: request.method, url: request.url, body: await request.text() })
+  return new crossFetch.Response('{}', { status: 200, headers: { 'content-type': 'application/json' } })
+}
+require.cache[require.resolve('cross-fetch')].exports = Object.assign(fetch, crossFetch, { default: fetch })
 
 const distinct = (rows) => [...new Map(rows.map((row) => [JSON.stringify(row), row])).values()]
 const write = (name, rows, shared = '') => {
@@ -47,7 +57,7 @@ const { transform } = require('@segment/actions-core')
 
 const copy = (value) => JSON.parse(JSON.stringify(value))
 // an AggregateError holds stacks in its message
-const message = (error) => (error[Symbol.iterator] ? [...error].map((one) => one.message).join('\n') : error.message)
+const message = (error) => (error.constructor.name === 'AggregateError' ? [...error].map((one) => one.message).join('\n') : error.message)
 const map = (mapping) => {
   const results = mapped.map((event) => {
     try {
@@ -62,3 +72,34 @@ const map = (mapping) => {
 }
 const chosen = fuzz ? randomMappings(random, fuzz) : [...mappings, ...randomMappings(random, 150)]
 write('mappings.json', distinct(chosen).map(map), `"events":${JSON.stringify(mapped)},\n`)
+
+// -- destination: [mapping, event, {path, body} with JSON text, {error}, or {output} for what was not sent], by number
+
+const { Destination } = require('@segment/actions-core')
+const definition = require(path.resolve(packages, 'destinations/dist/destinations/dub/index.js')).default
+const destination = new Destination(definition)
+
+const deliver = async (subscription, event) => {
+  requests.length = 0
+  try {
+    const results = await destination.onEvent(copy(event), { apiKey: 'dub_key', subscriptions: [copy(subscription)] })
+    if (!requests.length) return { output: results.map(({ output }) => output).join(' ').replace(/ : .*/, '') } // a TypeError's message
+    const [{ method, url, body }] = requests
+    return { path: `${method} ${new URL(url).pathname}`, body }
+  } catch (error) {
+    return { error: message(error) }
+  }
+}
+const pairs = distinct(fuzz ? randomDeliveries(random, fuzz) : [...deliveries, ...randomDeliveries(random, 200)])
+const numbered = (list) => {
+  const numbers = new Map()
+  return { list, numbers, of: (item) => numbers.get(JSON.stringify(item)) ?? (list.push(item), numbers.set(JSON.stringify(item), list.length - 1), list.length - 1) }
+}
+const subscribed = numbered([])
+const happened = numbered([])
+const delivered = []
+for (const [subscription, event] of pairs) {
+  delivered.push([subscribed.of(subscription), happened.of(event), await deliver(subscription, event)])
+}
+const listing = (list) => `[\n${list.map((item) => JSON.stringify(item)).join(',\n')}\n]`
+write('destination.json', delivered, `"mappings":${listing(subscribed.list)},\n"events":${listing(happened.list)},\n`)

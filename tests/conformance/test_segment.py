@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dub_middleware import FQLError, MappingError
-from dub_middleware.segment import parse_fql
+from dub_middleware.segment import DubActions, parse_fql
 from dub_middleware.segment.javascript import UNDEFINED, stringify
 from dub_middleware.segment.mapping import CompiledMapping
 
@@ -71,3 +71,45 @@ def payload(compiled: CompiledMapping, event: Any) -> dict[str, str]:
     except MappingError as error:
         return {"error": str(error)}
     return {} if found is UNDEFINED else {"out": stringify(found)}
+
+
+def test_the_destination_sends_what_it_sends_there() -> None:
+    data = recorded("destination.json")
+    wrong = [
+        (mapping, event, expected, found)
+        for mapping, event, expected in (
+            (data["mappings"][m], data["events"][e], expected) for m, e, expected in data["cases"]
+        )
+        if (found := delivery(mapping, event)) != expected
+    ]
+    assert not wrong
+    assert len(data["cases"]) > 800
+
+
+def delivery(mapping: dict[str, Any], event: Any) -> dict[str, str]:
+    """What becomes of an event, in the words of the recording."""
+    if not mapping.get("subscribe"):
+        return {"output": "Failed to validate subscription"}  # ours takes the action's own for none
+    try:
+        actions = DubActions("dub_key", mappings=[mapping], outbox=None)
+    except MappingError as error:
+        return refusal(error)
+    (outcome,) = actions.plan(event)
+    if outcome["outcome"] == "error":
+        return {"error": outcome["error"]}
+    if outcome["outcome"] == "sent":
+        (request,) = actions.requests(event)
+        assert json.loads(request.payload) == outcome["body"]
+        return {"path": f"{outcome['method']} {outcome['path']}", "body": request.payload.decode()}
+    return {"output": "not subscribed" if outcome["outcome"] == "not_subscribed" else ""}
+
+
+def refusal(error: MappingError) -> dict[str, str]:
+    """Why a mapping was refused when it was loaded; there, it is found out with the first event."""
+    (message,) = error.errors
+    reason = message.partition(": ")[2]
+    if not reason.startswith("subscribe: "):
+        return {"error": reason}
+    return {
+        "output": "Failed to validate subscription" if "must be text" in reason else "Invalid subscription"
+    }

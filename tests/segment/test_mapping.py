@@ -220,7 +220,7 @@ MAPPINGS = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(st.sampled_from("abcd"), MAPPINGS, max_size=3),
     st.dictionaries(st.sampled_from("abc"), VALUES),

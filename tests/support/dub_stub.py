@@ -98,6 +98,11 @@ class DubStub(StubServer):
             raise Refusal(400, "Invalid JSON format in request body.") from None
         if request.headers.get("content-type", "").partition(";")[0] != "application/json":
             raise Refusal(415, "The body must be application/json.")
+        if (
+            isinstance(body, dict) and "externalId" in body
+        ):  # its older name, which Segment's destination uses
+            body = {"customerExternalId": body["externalId"], **body}
+            del body["externalId"]
         return handler(body)
 
     def _lead(self, body: dict[str, Any]) -> Reply:

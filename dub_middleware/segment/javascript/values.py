@@ -37,21 +37,22 @@ def type_of(value: Any) -> str:
 
     Raises `MappingError` for a value that JSON does not have.
     """
-    kind = type(value)
-    name = _TYPES.get(kind)
+    name = _TYPES.get(type(value))
     if name is None:
-        raise MappingError(f"a value of type {kind.__name__} is not JSON")
+        name = next((name for kind, name in _TYPES.items() if isinstance(value, kind)), None)
+    if name is None:
+        raise MappingError(f"a value of type {type(value).__name__} is not JSON")
     return name
 
 
-_TYPES = {
+_TYPES: dict[type, str] = {
     dict: "object",
     list: "array",
     tuple: "array",
     str: "string",
+    bool: "boolean",
     int: "number",
     float: "number",
-    bool: "boolean",
     type(None): "null",
     Undefined: "undefined",
 }
@@ -59,7 +60,7 @@ _TYPES = {
 
 def is_number(value: Any) -> bool:
     """Return whether ``value`` is a number; True and False are not."""
-    return type(value) is int or type(value) is float
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def truthy(value: Any) -> bool:

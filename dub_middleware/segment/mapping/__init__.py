@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from dub_middleware.errors import MappingError
-from dub_middleware.segment.javascript import UNDEFINED, type_of
+from dub_middleware.segment.javascript import type_of
 from dub_middleware.segment.mapping.compiler import compile_node
 from dub_middleware.segment.mapping.nodes import Work
 from dub_middleware.segment.mapping.roots import root_of
 from dub_middleware.segment.mapping.validate import check
-from dub_middleware.segment.mapping.values import cleaned, with_nulls
+from dub_middleware.segment.mapping.values import as_json, cleaned
 
-__all__ = ["CompiledMapping", "transform"]
+__all__ = ["CompiledMapping", "as_json", "transform"]
 
 
 class CompiledMapping:
@@ -51,5 +51,4 @@ def transform(mapping: Any, event: dict[str, Any]) -> Any:
     kind = type_of(event)
     if kind != "object":
         raise MappingError(f"data must be an object, got {kind}")
-    result = with_nulls(CompiledMapping(mapping)(event))
-    return None if result is UNDEFINED else result
+    return as_json(CompiledMapping(mapping)(event))

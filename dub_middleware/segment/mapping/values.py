@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from dub_middleware.errors import MappingError
-from dub_middleware.segment.javascript import MAX_DEPTH, UNDEFINED, entries, too_deep, type_of
+from dub_middleware.segment.javascript import MAX_DEPTH, UNDEFINED, entries, stringify, too_deep, type_of
 from dub_middleware.segment.mapping.nodes import Work
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
@@ -16,7 +17,7 @@ def cleaned(value: Any, work: Work, depth: int = 0) -> Any:
 
     Raises `MappingError` for what is no JSON, nests too deep or is too much.
     """
-    if type(value) is dict:
+    if isinstance(value, dict):
         _enter(value, work, depth)
         try:
             "".join(value)  # fails on a key that is no text
@@ -40,12 +41,19 @@ def _enter(value: Any, work: Work, depth: int) -> None:
     work.spend(len(value))
 
 
-def with_nulls(value: Any) -> Any:
-    """Return a copy of a cleaned value with null for the holes of arrays, as JSON has it."""
+def as_json(value: Any) -> Any:
+    """Return a copy of a cleaned value as it reads once it was JSON.
+
+    Holes of arrays, NaN and infinities are null; an integer that is no double is the one that is sent for it.
+    """
     if isinstance(value, dict):
-        return {key: with_nulls(item) for key, item in value.items()}
+        return {key: as_json(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [None if item is UNDEFINED else with_nulls(item) for item in value]
+        return [as_json(item) for item in value]
+    if value is UNDEFINED:
+        return None
+    if isinstance(value, (int, float)) and not -(2**53) <= value <= 2**53:
+        return json.loads(stringify(value))
     return value
 
 

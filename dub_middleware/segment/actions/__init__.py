@@ -1,0 +1,8 @@
+"""The destination Dub (Actions) of Segment."""
+
+from __future__ import annotations
+
+from dub_middleware.segment.actions.destination import DubActions, Request
+from dub_middleware.segment.actions.mappings import PlannedOutcome, load_mappings
+
+__all__ = ["DubActions", "PlannedOutcome", "Request", "load_mappings"]

@@ -1,0 +1,155 @@
+"""`DubActions`: events in, requests to Dub's API out."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from dub_middleware.conversions.destinations import Sender
+from dub_middleware.conversions.destinations.dub import DUB, DubAPI
+from dub_middleware.conversions.outbox import NewRow, Outbox, open_outbox
+from dub_middleware.conversions.worker import OnError, Reporter, Timing, Worker
+from dub_middleware.errors import MappingError
+from dub_middleware.segment.actions.fields import NAME, default_mappings
+from dub_middleware.segment.actions.mappings import (
+    ActionMapping,
+    PlannedOutcome,
+    compile_mappings,
+    not_an_object,
+    switched_off,
+)
+from dub_middleware.segment.javascript import stringify
+
+__all__ = ["DubActions", "Request"]
+
+
+class Request(NamedTuple):
+    """A planned request. Those of one ``key``, the customer, are sent in order; ``kind`` ends the path."""
+
+    kind: str
+    key: str
+    payload: bytes
+
+
+class _Requests(DubAPI):
+    """Dub's API, under a queue name of its own: the rows hold bodies that are ready to be sent."""
+
+    def __init__(self, name: str, api_key: str | None, base_url: str, rate_limit: float | None) -> None:
+        super().__init__(api_key, base_url=base_url, rate_limit=rate_limit)
+        self.name = name
+
+
+class DubActions:
+    """Segment's destination Dub (Actions): events become leads and sales as Segment's cloud makes them.
+
+    ``api_key``, ``base_url`` and ``rate_limit`` are those of `DubAPI`. ``mappings`` is a list such as
+    `load_mappings` gives; None takes what Segment fills in, which lacks the payment processor of sales.
+    ``outbox``, ``timing`` and ``on_error`` are those of `Conversions`; they are for `send`, and nothing is
+    opened before it is called. ``name`` tells the rows of several such destinations in one outbox apart.
+
+    It is safe to share between threads and to carry over a fork. Raises `ConfigError` for a wrong option, and
+    `MappingError` with all that is wrong with the mappings.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        base_url: str = DUB,
+        mappings: Sequence[dict[str, Any]] | None = None,
+        *,
+        name: str = "dub-actions",
+        outbox: str | Outbox | None = "sqlite:///dub-outbox.db",
+        rate_limit: float | None = None,
+        on_error: OnError | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        self.mappings: tuple[ActionMapping, ...] = tuple(
+            compile_mappings(default_mappings() if mappings is None else mappings)
+        )
+        self._sender = _Requests(name, api_key, base_url, rate_limit)
+        self._outbox = open_outbox(outbox) if isinstance(outbox, str | None) else outbox
+        self._worker = Worker(self._outbox, [self._sender], timing=timing, report=Reporter(on_error))
+
+    def __repr__(self) -> str:
+        return f"DubActions(mappings={[mapping.name for mapping in self.mappings]})"
+
+    @property
+    def sender(self) -> Sender:
+        """What delivers requests, for whoever keeps them in an outbox of their own."""
+        return self._sender
+
+    def plan(self, event: Any) -> list[PlannedOutcome]:
+        """Return what becomes of an event, one outcome a mapping, in order; no network, no exception.
+
+        The body of a ``sent`` outcome is exactly what would be sent. ``warnings`` name what Dub will refuse,
+        and other known traps.
+        """
+        if not isinstance(event, dict):
+            try:
+                message = not_an_object(event)
+            except MappingError as error:
+                message = str(error)
+            return [{"outcome": "error", "action": m.slug, "error": message} for m in self.mappings]
+        off = switched_off(event, NAME)
+        if off is not None:
+            return [mapping.skip(off) for mapping in self.mappings]
+        return [mapping.plan(event) for mapping in self.mappings]
+
+    def requests(self, event: Any) -> list[Request]:
+        """Return the requests that an event gives; `sender` delivers them."""
+        return [
+            _request(mapping, outcome["body"])
+            for mapping, outcome in zip(self.mappings, self.plan(event), strict=True)
+            if outcome["outcome"] == "sent"
+        ]
+
+    def send(self, event: Any) -> list[PlannedOutcome]:
+        """Store the requests that an event gives, deliver them in the background, and return the plan.
+
+        Outcomes that are ``sent`` have an ``id``, which finds the request in the outbox. An event with the
+        ``messageId`` of an earlier one is not sent again. Raises `OutboxError` when nothing could be stored.
+        """
+        outcomes = self.plan(event)
+        now = time.time()
+        rows: list[NewRow] = []
+        for number, (mapping, outcome) in enumerate(zip(self.mappings, outcomes, strict=True)):
+            if outcome["outcome"] == "sent":
+                outcome["id"] = _id(event.get("messageId"), number)
+                request = _request(mapping, outcome["body"])
+                rows.append(NewRow(outcome["id"], self._sender.name, *request, now))
+        if rows:
+            self._outbox.put(rows)
+            self._worker.wake()
+        return outcomes
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Wait until everything is settled, up to ``timeout`` seconds; return whether that came true."""
+        return self._worker.flush(timeout)
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Deliver what can be delivered in ``timeout`` seconds and stop; the rest stays in the outbox."""
+        if self._worker.close(timeout):
+            self._sender.close()
+            self._outbox.close()
+
+    def __enter__(self) -> DubActions:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _request(mapping: ActionMapping, body: dict[str, Any]) -> Request:
+    return Request(mapping.kind, str(body.get("externalId", "")), stringify(body).encode())
+
+
+def _id(message_id: object, number: int) -> str:
+    if not isinstance(message_id, str) or not message_id:
+        return uuid.uuid4().hex
+    return hashlib.sha256(f"{number} {message_id}".encode(errors="surrogatepass")).hexdigest()[:32]
