@@ -111,13 +111,14 @@ CUSTOMER_FIELDS: dict[str, Schema] = {
     "firstSaleAt": maybe_moment("When they bought for the first time."),
     "subscriptionCanceledAt": maybe_moment("Not kept here: always null."),
 }
+LINK_OF_CUSTOMER = ("id", "domain", "key", "shortLink", "url", "programId")
 EVENT_CUSTOMER = Object(CUSTOMER_FIELDS, name="EventCustomer")
 
 CUSTOMER = Object(
     {
         **CUSTOMER_FIELDS,
         "link": Object(
-            {name: LINK.fields[name] for name in ("id", "domain", "key", "shortLink", "url", "programId")},
+            {name: LINK.fields[name] for name in LINK_OF_CUSTOMER},
             name="CustomerLink",
             nullable=True,
             optional=True,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from dub_middleware.server.api.errors import ApiError
 from dub_middleware.server.api.schema import Number, Schema, String
+
+T = TypeVar("T")
 
 MAX_PAGE = 1_000_000  # a database counts no further than 2**63 rows
 DEFAULT = 100
@@ -67,3 +69,9 @@ def place(query: Mapping[str, Any]) -> dict[str, Any]:
 
 def no_such_cursor() -> ApiError:
     return ApiError("unprocessable_entity", "Invalid cursor: the provided ID does not exist.")
+
+
+def cut(items: Sequence[T], query: Mapping[str, Any]) -> Sequence[T]:
+    """The page of a list that is short enough to be read whole."""
+    start = (query["page"] - 1) * query["pageSize"]
+    return items[start : start + query["pageSize"]]

@@ -15,6 +15,8 @@ from dub_middleware.server.store.ids import new_id
 from dub_middleware.server.store.models import Customer, CustomerDetails, from_ms, to_ms
 from dub_middleware.server.store.schema import customers, links
 
+MAX_MS = 2**53  # milliseconds, behind every moment
+
 _NAMES = (
     (
         "Brave",
@@ -108,16 +110,34 @@ class Customers:
         descending: bool = True,
         limit: int = 100,
         offset: int = 0,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
     ) -> list[Customer]:
-        """One page of customers; ``search`` looks into name, e-mail and external id."""
+        """One page of customers; ``search`` looks into name, e-mail and both ids.
+
+        ``starting_after`` and ``ending_before`` are ids of customers, as in `Links.page`. Raises
+        `LookupError` when there is no such customer.
+        """
         where = _conditions(search, email=email, external_id=external_id, country=country, link_id=link_id)
         # "no sale yet" comes last in either direction, on both databases
-        columns = (customers.c[sort_by], customers.c.pk)
-        order = [column.desc() if descending else column.asc() for column in columns]
-        statement = _select().where(*where).order_by(order[0].nulls_last(), order[1])
+        value: sa.ColumnElement[Any] = sa.func.coalesce(customers.c[sort_by], -1 if descending else MAX_MS)
+        backwards = ending_before is not None
         with self._database.read() as connection:
-            rows = connection.execute(statement.limit(limit).offset(offset)).mappings()
-            return [_customer(row) for row in rows]
+            if (anchor := ending_before or starting_after) is not None:
+                place = connection.execute(
+                    sa.select(value, customers.c.pk).where(customers.c.id == anchor)
+                ).first()
+                if place is None:
+                    raise LookupError(f"There is no customer {anchor!r}.")
+                here, there = sa.tuple_(value, customers.c.pk), sa.tuple_(*map(sa.literal, place))
+                where.append(here < there if descending != backwards else here > there)
+            order = [
+                column.desc() if descending != backwards else column.asc()
+                for column in (value, customers.c.pk)
+            ]
+            statement = _select().where(*where).order_by(*order).limit(limit).offset(offset)
+            found = [_customer(row) for row in connection.execute(statement).mappings()]
+        return found[::-1] if backwards else found
 
     def count(
         self,
@@ -196,7 +216,7 @@ def _conditions(
     if link_id is not None:
         where.append(links.c.id == link_id)
     if search:
-        texts = (customers.c.name, customers.c.email, customers.c.external_id)
+        texts = (customers.c.name, customers.c.email, customers.c.external_id, customers.c.id)
         where.append(sa.or_(*(text.icontains(search, autoescape=True) for text in texts)))
     return where
 

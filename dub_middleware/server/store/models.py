@@ -39,6 +39,7 @@ class Folder:
     id: str
     name: str
     access_level: str | None = None
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

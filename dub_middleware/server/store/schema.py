@@ -106,6 +106,7 @@ folders = _table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("name", sa.Text, nullable=False, unique=True),
     sa.Column("access_level", sa.Text),
+    sa.Column("description", sa.Text),
     compact=True,
 )
 

@@ -115,6 +115,26 @@ class Workspace:
         self._recent.clear()
         return next(domain for domain in self.domains() if domain.slug == slug)
 
+    def update_domain(self, slug: str, *, new_slug: str | None = None, **details: Any) -> Domain | None:
+        """Change some details, or the name, which its links follow; None when there is no such domain.
+
+        Raises `ConflictError` with field ``slug``.
+        """
+        name = (new_slug or slug).lower()
+        try:
+            with self._database.write() as connection:
+                mine = domains.c.slug == slug
+                stored = connection.execute(sa.select(domains.c.details).where(mine)).first()
+                if stored is None:
+                    return None
+                changed = sa.update(domains).where(mine)
+                connection.execute(changed.values(slug=name, details={**stored.details, **details}))
+                connection.execute(sa.update(links).where(links.c.domain == slug).values(domain=name))
+        except sa.exc.IntegrityError as error:
+            raise ConflictError("slug", name) from error
+        self._recent.clear()
+        return next((domain for domain in self.domains() if domain.slug == name), None)
+
     def delete_domain(self, slug: str) -> bool:
         """Remove a domain and every link on it."""
         with self._database.write() as connection:
@@ -153,14 +173,16 @@ class Workspace:
             rows = connection.execute(sa.select(folders).order_by(folders.c.name))
             return [Folder(**row) for row in rows.mappings()]
 
-    def add_folder(self, name: str, *, access_level: str | None = None) -> Folder:
+    def add_folder(
+        self, name: str, *, access_level: str | None = None, description: str | None = None
+    ) -> Folder:
         """Raises `ConflictError` with field ``name``."""
-        folder = Folder(id=new_id("fold"), name=name, access_level=access_level)
+        folder = Folder(id=new_id("fold"), name=name, access_level=access_level, description=description)
         self._add(folders, dataclasses.asdict(folder))
         return folder
 
     def update_folder(self, folder_id: str, **changes: Any) -> Folder | None:
-        """Change ``name`` or ``access_level``. Raises `ConflictError` with field ``name``."""
+        """Change any of its fields but the id. Raises `ConflictError` with field ``name``."""
         self._change(folders, folder_id, changes)
         return next((folder for folder in self.folders() if folder.id == folder_id), None)
 

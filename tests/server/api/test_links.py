@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,6 +162,10 @@ class TestWithTheOfficialClient:
 
 
 class TestRules:
+    @pytest.fixture
+    def database_url(self, tmp_path: Path) -> str:
+        return f"sqlite:///{tmp_path}/dub.db"
+
     @pytest.mark.parametrize(
         ("body", "answer"),
         [
