@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from dub_middleware.errors import DubError
 
 #: name → what it does; the module of that name has configure(parser) and run(args)
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "serve": "Run short links, the tracking API, webhooks and the dashboard on this machine.",
+    "keys": "Make, list and revoke the API keys of a server.",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

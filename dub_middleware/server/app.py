@@ -9,6 +9,7 @@ from typing import Any
 from werkzeug import Response
 
 from dub_middleware.errors import ConflictError
+from dub_middleware.server.access import Access
 from dub_middleware.server.api import create_api
 from dub_middleware.server.api.auth import Gatekeeper
 from dub_middleware.server.api.openapi import document
@@ -73,6 +74,7 @@ class Server:
         self.objects = Objects(self.store.workspace.settings().workspace_id, options.base_url)
         self.webhooks = Webhooks(self.store, self.objects, allow_private=options.private_receivers)
         self.links = LinkEditor(self.store, self.webhooks)
+        self.access = Access(self.store, options.password, options.base_url, self.visitors.address)
         self.gatekeeper = Gatekeeper(self.store, options)
         self.api_key = self._key("secret", options.api_key)
         self.publishable_key = self._key("publishable", options.publishable_key)

@@ -26,10 +26,15 @@ class Objects:
 
     def short_link(self, link: Link) -> str:
         """The URL that people click."""
-        path = "" if link.key == ROOT_KEY else f"/{quote(link.key, safe='/-._~!$&()*+,;=:@')}"
-        if link.domain == "localhost" or link.domain.endswith(".localhost"):
-            return f"http://{link.domain}{self._local_port}{path}"
-        return f"https://{link.domain}{path}"
+        key = quote(link.key, safe="/-._~!$&()*+,;=:@")
+        return self.short_url(link.domain, "" if link.key == ROOT_KEY else key)
+
+    def short_url(self, domain: str, key: str) -> str:
+        """The URL of a key of a short domain; an empty key is the domain itself."""
+        path = f"/{key}" if key else ""
+        if domain == "localhost" or domain.endswith(".localhost"):
+            return f"http://{domain}{self._local_port}{path}"
+        return f"https://{domain}{path}"
 
     def qr_code(self, link: Link) -> str:
         """The URL of a PNG image of the link."""

@@ -15,6 +15,7 @@ from dub_middleware.errors import ConfigError
 from dub_middleware.server.visitor import LOCAL_PROXIES
 
 _SECRET_KEY = re.compile(r"dub_(?!pk_)[A-Za-z0-9_-]{16,64}")
+MIN_PASSWORD = 8
 _DOMAIN = re.compile(
     r"(?=.{1,190}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
@@ -32,6 +33,12 @@ def _secret_key(name: str, value: Any) -> str | None:
     raise ConfigError(
         name, f"{name} must be None or 'dub_' followed by 16 to 64 of A-Z a-z 0-9 _ - (and not 'dub_pk_…')."
     )
+
+
+def _password(name: str, value: Any) -> str | None:
+    if value is None or (isinstance(value, str) and len(value) >= MIN_PASSWORD):
+        return value
+    raise ConfigError(name, f"{name} must be None or have at least {MIN_PASSWORD} characters.")
 
 
 def _domains(name: str, value: Any) -> tuple[str, ...]:
@@ -85,6 +92,12 @@ class Options(Checked):
     )
     domains: tuple[str, ...] = option(
         ("go.localhost",), "The short domains; the first one is the default of new links.", _domains
+    )
+    password: str | None = option(
+        None,
+        "Of the dashboard. Without one it answers only on this machine.",
+        _password,
+        secret=True,
     )
     base_url: str = option(
         "http://127.0.0.1:8787",

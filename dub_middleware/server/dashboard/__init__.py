@@ -37,12 +37,17 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask
 
-from dub_middleware.server.dashboard import analytics, breakdown, layout, menus
+from dub_middleware.server.dashboard import analytics, breakdown, layout, login, menus
 
 if TYPE_CHECKING:
     from dub_middleware.server.app import Server
 
-BLUEPRINTS: tuple[Blueprint, ...] = (analytics.blueprint, breakdown.blueprint, menus.blueprint)
+BLUEPRINTS: tuple[Blueprint, ...] = (
+    analytics.blueprint,
+    breakdown.blueprint,
+    menus.blueprint,
+    login.blueprint,
+)
 
 
 def create_dashboard(server: Server) -> Flask:
@@ -52,6 +57,7 @@ def create_dashboard(server: Server) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     layout.init_app(app, server)
+    login.init_app(app, server)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     return app

@@ -120,6 +120,7 @@ def _context() -> dict[str, Any]:
             for endpoint, label, icon, key in NAVIGATION
             if endpoint in current_app.view_functions
         ],
+        "can_log_out": server.access.needs_login,
         "known_endpoints": current_app.view_functions,
         "api_url": f"{request.host_url}api",
         "link_url": link_url,

@@ -32,6 +32,7 @@ from collections.abc import Callable
 from dub_middleware.server.store.customers import Customers
 from dub_middleware.server.store.engine import Database
 from dub_middleware.server.store.events import Events
+from dub_middleware.server.store.history import History
 from dub_middleware.server.store.ids import new_click_id, new_id, random_text
 from dub_middleware.server.store.links import LinkQuery, Links
 from dub_middleware.server.store.maintenance import maintain
@@ -117,6 +118,7 @@ class Store:
         self.keys = Keys(self.database, now)
         self.webhooks = Webhooks(self.database, now)
         tracking = Tracking(self.database, self.words, self.events, now, anonymize_ip=anonymize_ip)
+        self.history = History(self.database, self.words, self.rollups, tracking.context_row)
         self.record_click = tracking.record_click
         self.record_lead = tracking.record_lead
         self.record_sale = tracking.record_sale

@@ -46,7 +46,7 @@ BY_QUARTER = (Dim.TOTAL, Dim.CONTINENT, Dim.COUNTRY, Dim.DEVICE, Dim.BROWSER, Di
 BY_DAY = tuple(dim for dim in Dim if dim is not Dim.TOTAL)
 
 
-def counters() -> list[sa.ColumnElement[int]]:
+def counters() -> list[sa.Label[int]]:
     """The five counters over event rows, named as in the roll-up tables."""
 
     def is_type(kind: int) -> sa.ColumnElement[bool]:
@@ -90,13 +90,24 @@ class Rollups:
             number = connection.execute(
                 sa.select(sa.func.count()).select_from(events).where(fresh)
             ).scalar_one()
-            for dim in BY_QUARTER:
-                self._add(connection, rollup_quarter, dim, fresh, _value(dim), events.c.ts // QUARTER)
-            for dim in BY_DAY:
-                self._add(connection, rollup_day, dim, fresh, events.c.ts // DAY, _value(dim))
+            self._add_all(connection, fresh)
             _count_on_links(connection, fresh)
             connection.execute(sa.update(state).values(xid=target.xid, id=target.id))
         return number
+
+    def subtract(self, connection: sa.Connection, where: sa.ColumnElement[bool]) -> None:
+        """Take events that are about to be deleted out of the totals; the counters of links stay."""
+        folded = self._stream.up_to(self._position(connection, for_update=True))
+        self._add_all(connection, sa.and_(folded, where), sign=-1)
+        for table in (rollup_quarter, rollup_day):
+            empty = [table.c[name] == 0 for name in _counter_names(table)]
+            connection.execute(sa.delete(table).where(*empty))
+
+    def _add_all(self, connection: sa.Connection, which: sa.ColumnElement[bool], sign: int = 1) -> None:
+        for dim in BY_QUARTER:
+            self._add(connection, rollup_quarter, dim, which, sign, _value(dim), events.c.ts // QUARTER)
+        for dim in BY_DAY:
+            self._add(connection, rollup_day, dim, which, sign, events.c.ts // DAY, _value(dim))
 
     def _position(self, connection: sa.Connection, *, for_update: bool = False) -> Position:
         statement = sa.select(state.c.xid, state.c.id)
@@ -121,12 +132,16 @@ class Rollups:
         connection: sa.Connection,
         table: sa.Table,
         dim: Dim,
-        fresh: sa.ColumnElement[bool],
+        which: sa.ColumnElement[bool],
+        sign: int,
         *key: sa.ColumnElement[Any],
     ) -> None:
-        values = [sa.literal_column(str(int(dim))), *key, *counters()]
+        counted: list[sa.ColumnElement[Any]] = [
+            sa.literal_column(str(sign)) * counter.element for counter in counters()
+        ]
+        values = [sa.literal_column(str(int(dim))), *key, *counted]
         group: list[sa.ColumnElement[Any]] = [sa.literal_column(str(n + 2)) for n in range(len(key))]
-        where = [fresh] if dim is Dim.TOTAL else [fresh, _value(dim).is_not(None)]
+        where = [which] if dim is Dim.TOTAL else [which, _value(dim).is_not(None)]
         insert = self._database.insert(table).from_select(
             [column.name for column in table.columns], sa.select(*values).where(*where).group_by(*group)
         )

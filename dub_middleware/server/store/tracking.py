@@ -86,7 +86,7 @@ class Tracking:
         ``click_id`` is what to answer with: in the hour, that of the first click.
         """
         ts = self._now() if at is None else to_ms(at)
-        row = {"ts": ts, "type": CLICK, "link": link.pk, **self._context_row(context)}
+        row = {"ts": ts, "type": CLICK, "link": link.pk, **self.context_row(context)}
         with self._database.write(durable=False) as connection:
             chosen = click_id or new_click_id()
             first = identity and self._claim_click(connection, link.pk, identity, chosen, ts)
@@ -290,7 +290,8 @@ class Tracking:
         country = texts.get(click["country"])
         return add_customer(self._database, connection, details, ts, click=click, country=country)
 
-    def _context_row(self, context: Context) -> dict[str, Any]:
+    def context_row(self, context: Context) -> dict[str, Any]:
+        """The columns that say where a click came from."""
         texts = {name: plain(getattr(context, name)) for name in CONTEXT_WORDS}
         texts["url"] = short_url(context.url)
         texts["referer_url"] = short_url(context.referer_url).partition("?")[0]

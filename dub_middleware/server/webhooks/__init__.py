@@ -95,14 +95,14 @@ class Webhooks:
         """How many deliveries wait or are in flight."""
         return self._outbox.pending([NAME])
 
-    def close(self, timeout: float = 2.0) -> None:
+    def close(self, timeout: float = 5.0) -> None:
         """Stop; what is not delivered yet is delivered by the next run."""
         self._closing.set()
         if self._pid == os.getpid():
             self._thread.join(timeout)
-        if self._worker.close(timeout):
-            self._receivers.close()
-            self._outbox.close()
+        self._worker.close(timeout)
+        self._receivers.close()
+        self._outbox.close()
 
     def _run(self) -> None:
         rest = 0.0

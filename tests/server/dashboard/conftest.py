@@ -13,6 +13,8 @@ from dub_middleware.server.options import Options
 from dub_middleware.server.store import Store
 from standing_clock import Clock
 
+LOCAL = {"REMOTE_ADDR": "127.0.0.1"}  # the test client has no address of its own
+
 
 @pytest.fixture
 def server(tmp_path: Path, clock: Clock) -> Iterator[Server]:
@@ -24,4 +26,4 @@ def server(tmp_path: Path, clock: Clock) -> Iterator[Server]:
 
 @pytest.fixture
 def client(server: Server) -> Client:
-    return Client(server)
+    return Client(lambda environ, start_response: server(LOCAL | environ, start_response))

@@ -1,0 +1,165 @@
+"""``dub-middleware serve``: short links, the tracking API, webhooks and the dashboard, on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+from dub_middleware.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dub_middleware.server import Server
+
+PORT = 8787
+DATABASE = "sqlite:///dub.db"
+DEMO_DATABASE = "sqlite:///dub-demo.db"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options; what is not said is read from ``DUB_…`` in the environment."""
+    parser.epilog = (
+        "Environment: DUB_DATABASE_URL, DUB_PASSWORD, DUB_API_KEY and DUB_PUBLISHABLE_KEY stand for the "
+        "options of the same name."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=int, default=PORT, help="port; 0 is any free one (%(default)s)")
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        default=os.environ.get("DUB_DATABASE_URL"),
+        help=f"sqlite:///file.db or postgresql://user@host/name ({DATABASE})",
+    )
+    parser.add_argument(
+        "--domain",
+        dest="domains",
+        metavar="DOMAIN",
+        action="append",
+        help="a short domain; may be given several times (go.localhost)",
+    )
+    parser.add_argument(
+        "--password",
+        default=os.environ.get("DUB_PASSWORD"),
+        help="of the dashboard; required when other machines can reach it. DUB_PASSWORD is safer: others "
+        "on this machine can read command lines",
+    )
+    parser.add_argument(
+        "--base-url", metavar="URL", help="where the server is reached, when a proxy stands in front of it"
+    )
+    parser.add_argument(
+        "--demo", action="store_true", help=f"show made-up data, in a database of its own ({DEMO_DATABASE})"
+    )
+    parser.add_argument(
+        "--faithful", action="store_true", help="repeat Dub's defects too, for testing against them"
+    )
+    parser.add_argument("--anonymize-ip", action="store_true", help="store addresses as networks only")
+    parser.add_argument("--json", action="store_true", help="tell addresses and keys as one line of JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until Ctrl-C or SIGTERM."""
+    from dub_middleware.server import create_app
+    from dub_middleware.server.addresses import is_loopback
+    from dub_middleware.server.serving import listen, serve
+
+    is_private = is_loopback(args.host)
+    if not is_private and not args.password:
+        raise ConfigError(
+            "password",
+            f"--host {args.host} can be reached from other machines, so the dashboard needs a password: "
+            "set DUB_PASSWORD, or leave --host out to serve this machine only.",
+        )
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with listen(args.host, args.port) as listening:
+        app = create_app(
+            args.database or (DEMO_DATABASE if args.demo else DATABASE),
+            api_key=os.environ.get("DUB_API_KEY"),
+            publishable_key=os.environ.get("DUB_PUBLISHABLE_KEY"),
+            domains=args.domains or ["go.localhost"],
+            password=args.password or None,
+            base_url=args.base_url or f"http://{_reachable(args.host, listening)}",
+            private_receivers=is_private,
+            faithful=args.faithful,
+            anonymize_ip=args.anonymize_ip,
+        )
+        try:
+            if args.demo:
+                _make_demo(app, quiet=args.json)
+            app.webhooks.start()
+            told = json.dumps(_facts(app)) if args.json else _welcome(app)
+            serve(app, listening, lambda: print(told, flush=True))
+        finally:
+            app.close()
+    if not args.json:
+        print("\n  Stopped.")
+    return 0
+
+
+def _reachable(host: str, listening: socket.socket) -> str:
+    if host in ("", "0.0.0.0", "::"):
+        host = socket.gethostname()
+    port = listening.getsockname()[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _facts(app: Server) -> dict[str, Any]:
+    base = app.options.base_url
+    return {
+        "dashboard": f"{base}/",
+        "api": f"{base}/api",
+        "short_links": [
+            app.objects.short_url(domain.slug, "<key>") for domain in app.store.workspace.domains()
+        ],
+        "database": app.store.database.url.render_as_string(),
+        "api_key": app.api_key,
+        "publishable_key": app.publishable_key,
+    }
+
+
+def _welcome(app: Server) -> str:
+    facts = _facts(app)
+    # a key of an earlier run cannot be shown; one from the environment need not be
+    secret = None if os.environ.get("DUB_API_KEY") else app.api_key
+    publishable = None if os.environ.get("DUB_PUBLISHABLE_KEY") else app.publishable_key
+    lines = [
+        "",
+        f"  Dashboard     {facts['dashboard']}",
+        f"  API           {facts['api']}",
+        *(f"  Short links   {url}" for url in facts["short_links"]),
+        f"  Data          {facts['database']}",
+        "",
+    ]
+    if secret:
+        lines.append(f"  Secret key    {secret}")
+    if publishable:
+        lines.append(f"  Public key    {publishable}")
+    if secret or publishable:
+        lines += ["                Shown this once: only their hashes are stored.", ""]
+    lines += [
+        "  Point an app at it:",
+        f"    export DUB_BASE_URL={facts['api']} DUB_API_KEY={secret or 'dub_…'}",
+        f"    export DUB_API_HOST={facts['api']} DUB_PUBLISHABLE_KEY={publishable or 'dub_pk_…'}",
+        "  or the SDK:",
+        f'    Dub(token="{secret or "dub_…"}", server_url="{facts["api"]}")',
+    ]
+    if not (secret or publishable):
+        lines += ["", "  The keys were shown on the first start; make another: dub-middleware keys create"]
+    return "\n".join([*lines, "", "  Ctrl-C stops it.", ""])
+
+
+def _make_demo(app: Server, *, quiet: bool) -> None:
+    from dub_middleware.server.demo_data import make_demo
+
+    shows = not quiet and sys.stderr.isatty()
+
+    def progress(share: float) -> None:
+        if shows:
+            print(f"\r  Making demo data … {share:4.0%}", end="", file=sys.stderr, flush=True)
+
+    made = make_demo(app.store, progress)
+    if shows and made:
+        print(file=sys.stderr)
