@@ -62,7 +62,7 @@ class JSONLines:
     the disk before the outbox forgets them; after a crash in between they come again.
     """
 
-    max_batch = 100
+    max_batch = 500
     concurrency = 1
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
