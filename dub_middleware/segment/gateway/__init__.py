@@ -15,6 +15,7 @@ from dub_middleware.segment.gateway.destinations import (
     Item,
     JSONLines,
 )
+from dub_middleware.segment.gateway.dub import ToDub
 from dub_middleware.segment.gateway.events import Event
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "Gateway",
     "Item",
     "JSONLines",
+    "ToDub",
     "create_gateway",
 ]

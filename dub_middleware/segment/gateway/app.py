@@ -16,7 +16,9 @@ from werkzeug.http import HTTP_STATUS_CODES
 from dub_middleware.conversions.outbox import Durability, NewRow, Outbox, open_outbox
 from dub_middleware.conversions.worker import OnError, Reporter, Timing, Worker
 from dub_middleware.errors import ConfigError, DeliveryError, EventError, OutboxError
-from dub_middleware.segment.gateway.destinations import CallFunction, EventDestination
+from dub_middleware.segment.actions import DubActions
+from dub_middleware.segment.gateway.destinations import CallFunction, EventDestination, Item
+from dub_middleware.segment.gateway.dub import ToDub
 from dub_middleware.segment.gateway.events import TYPES, Event, read_events
 from dub_middleware.segment.gateway.request import (
     MAX_BATCH,
@@ -50,7 +52,7 @@ PREFLIGHT = [
 
 log = logging.getLogger("dub_middleware.segment")
 
-Destinations = Iterable[EventDestination | Callable[[dict[str, Any]], object]]
+Destinations = Iterable[DubActions | EventDestination | Callable[[dict[str, Any]], object]]
 
 
 def create_gateway(
@@ -176,8 +178,13 @@ class Gateway:
             self._worker.wake()
 
     def _rows(self, event: Event, destination: EventDestination, now: float) -> list[NewRow]:
+        items: list[Item] = []
         try:
-            items = list(destination.items(event))
+            for item in destination.items(event):
+                if isinstance(item, DeliveryError):
+                    self._report(f"{item.state} {destination.name}", item)
+                else:
+                    items.append(item)
         except Exception as error:  # the other events and the other destinations go on
             log.exception("The destination %s failed on an event.", destination.name)
             failed = DeliveryError(
@@ -185,16 +192,10 @@ class Gateway:
             )
             self._report(f"dropped {destination.name}", failed)
             return []
+        ids = [event.id, *(f"{event.id}/{number}" for number in range(1, len(items)))]
         return [
-            NewRow(
-                f"{event.id}/{number}" if number else event.id,
-                destination.name,
-                item.kind,
-                item.key,
-                item.payload,
-                now,
-            )
-            for number, item in enumerate(items)
+            NewRow(id_, destination.name, item.kind, item.key, item.payload, now)
+            for id_, item in zip(ids, items, strict=False)
         ]
 
 
@@ -221,7 +222,9 @@ def _checked_keys(write_keys: str | Iterable[str]) -> frozenset[str]:
 def _checked_destinations(destinations: Destinations) -> list[EventDestination]:
     checked: list[EventDestination] = []
     for destination in destinations:
-        if isinstance(destination, EventDestination):
+        if isinstance(destination, DubActions):
+            checked.append(ToDub(destination))
+        elif isinstance(destination, EventDestination):
             checked.append(destination)
         elif callable(destination):
             checked.append(CallFunction(destination))

@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 from dub_middleware.conversions import http
 from dub_middleware.conversions.destinations import Delivery, Outcome, Sender
 from dub_middleware.conversions.destinations.segment import Segment
-from dub_middleware.errors import EventError
+from dub_middleware.errors import DeliveryError, EventError
 from dub_middleware.segment.gateway.events import Event
 
 log = logging.getLogger("dub_middleware.segment")
@@ -33,8 +33,11 @@ class Item:
 class EventDestination(Sender, Protocol):
     """Where events go: what it makes of an event is stored, and handed to `send` until it is done."""
 
-    def items(self, event: Event) -> Iterable[Item]:
-        """Return what is to be delivered for ``event``: nothing, one thing or several. No I/O."""
+    def items(self, event: Event) -> Iterable[Item | DeliveryError]:
+        """Return what is to be delivered for ``event``: nothing, one thing or several. No I/O.
+
+        A `DeliveryError` among them is told to the operator.
+        """
         ...
 
 
