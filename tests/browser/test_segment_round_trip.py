@@ -106,9 +106,9 @@ def test_a_click_becomes_a_lead_and_a_sale_at_dub_and_comes_back_to_segment(
         (lead,) = dub.leads
         (sale,) = dub.sales
         assert lead["clickId"] == CLICK
-        assert lead["externalId"] == "42"
+        assert lead["customerExternalId"] == "42"
         assert (lead["eventName"], lead["customerEmail"]) == ("Sign Up", "ada@example.com")
-        assert sale["externalId"] == "42"
+        assert sale["customerExternalId"] == "42"
         assert (sale["eventName"], sale["amount"], sale["currency"]) == ("Order Completed", 4900, "eur")
         assert (sale["invoiceId"], sale["paymentProcessor"]) == ("inv_1", "stripe")
 
@@ -137,7 +137,11 @@ def tell(app: WebhookApp, lead: dict[str, Any]) -> int:
                 "eventName": lead["eventName"],
                 "click": {"id": lead["clickId"]},
                 "link": {"id": "link_1"},
-                "customer": {"id": "cus_1", "externalId": lead["externalId"], "email": lead["customerEmail"]},
+                "customer": {
+                    "id": "cus_1",
+                    "externalId": lead["customerExternalId"],
+                    "email": lead["customerEmail"],
+                },
             },
         }
     ).encode()

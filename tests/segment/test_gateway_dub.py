@@ -24,7 +24,7 @@ SIGN_UP = {
     "event": "Sign Up",
     "integrations": {"All": True, "Dub (Actions)": {"dub_id": CLICK}},
 }
-LEAD = {"clickId": CLICK, "eventName": "Sign Up", "externalId": "42"}
+LEAD = {"clickId": CLICK, "eventName": "Sign Up", "customerExternalId": "42"}
 CLIENT = httpx.Client()  # one for all: each makes a TLS context
 
 

@@ -105,8 +105,8 @@ class DubStub(StubServer):
             del body["externalId"]
         return handler(body)
 
-    def _lead(self, received: dict[str, Any]) -> Reply:
-        body = _check(received, LEAD)
+    def _lead(self, body: dict[str, Any]) -> Reply:
+        _check(body, LEAD)
         _need(body, "eventName", str)
         click_id = body.get("clickId") or ""
         customer_id = body.get("customerExternalId")
@@ -129,12 +129,12 @@ class DubStub(StubServer):
             raise Refusal(404, f"Click event not found for clickId: {click_id}")
         self._customers.setdefault(customer_id, {"clickId": click_id, "leads": 0, **_customer(body)})
         if not deferred:
-            self.leads.append(received)
+            self.leads.append(body)
             self._customers[customer_id]["leads"] += 1
         return Reply.of({"click": {"id": click_id}, "link": _link(), "customer": _customer(body)})
 
-    def _sale(self, received: dict[str, Any]) -> Reply:
-        body = _check(received, SALE)
+    def _sale(self, body: dict[str, Any]) -> Reply:
+        _check(body, SALE)
         amount = body.get("amount")
         if not isinstance(amount, int) or isinstance(amount, bool) or amount < 0:
             raise Refusal(422, "invalid_type: amount: amount is required")
@@ -160,7 +160,7 @@ class DubStub(StubServer):
             raise Refusal(404, f"Click event not found for clickId: {body['clickId']}")
         if amount == 0:
             return nobody
-        self.sales.append(received)
+        self.sales.append(body)
         reply = Reply.of(
             {
                 "eventName": body.get("eventName", "Purchase"),
@@ -179,14 +179,9 @@ class DubStub(StubServer):
         return reply
 
 
-def _check(received: Any, allowed: set[str]) -> dict[str, Any]:
-    if not isinstance(received, Mapping):
+def _check(body: Any, allowed: set[str]) -> None:
+    if not isinstance(body, Mapping):
         raise Refusal(422, "invalid_type: : Invalid input: expected object")
-    # two deprecated names of one field, which Segment's destination still sends
-    aliases = [received[name] for name in ("externalId", "customerId") if name in received]
-    body = {name: value for name, value in received.items() if name not in ("externalId", "customerId")}
-    if aliases:
-        body.setdefault("customerExternalId", aliases[0])
     if unknown := sorted(set(body) - allowed):
         raise Refusal(422, f"unrecognized_keys: : {unknown}")
     for name in ("customerName", "customerEmail", "customerExternalId", "eventName", "invoiceId"):
@@ -198,7 +193,6 @@ def _check(received: Any, allowed: set[str]) -> dict[str, Any]:
     quantity = body.get("eventQuantity")
     if quantity is not None and (not isinstance(quantity, int) or not 1 <= quantity <= 100):
         raise Refusal(422, "too_big: eventQuantity: Too big")
-    return body
 
 
 def _need(body: Mapping[str, Any], name: str, kind: type) -> None:

@@ -24,7 +24,7 @@ from dub_middleware.segment.actions.mappings import (
 )
 from dub_middleware.segment.javascript import stringify
 
-__all__ = ["DubActions", "Request"]
+__all__ = ["DubActions", "Request", "as_request"]
 
 
 class Request(NamedTuple):
@@ -101,11 +101,7 @@ class DubActions:
 
     def requests(self, event: Any) -> list[Request]:
         """Return the requests that an event gives; `sender` delivers them."""
-        return [
-            _request(mapping, outcome["body"])
-            for mapping, outcome in zip(self.mappings, self.plan(event), strict=True)
-            if outcome["outcome"] == "sent"
-        ]
+        return [as_request(outcome) for outcome in self.plan(event) if outcome["outcome"] == "sent"]
 
     def send(self, event: Any) -> list[PlannedOutcome]:
         """Store the requests that an event gives, deliver them in the background, and return the plan.
@@ -116,11 +112,10 @@ class DubActions:
         outcomes = self.plan(event)
         now = time.time()
         rows: list[NewRow] = []
-        for number, (mapping, outcome) in enumerate(zip(self.mappings, outcomes, strict=True)):
+        for number, outcome in enumerate(outcomes):
             if outcome["outcome"] == "sent":
                 outcome["id"] = _id(event.get("messageId"), number)
-                request = _request(mapping, outcome["body"])
-                rows.append(NewRow(outcome["id"], self._sender.name, *request, now))
+                rows.append(NewRow(outcome["id"], self._sender.name, *as_request(outcome), now))
         if rows:
             self._outbox.put(rows)
             self._worker.wake()
@@ -145,8 +140,11 @@ class DubActions:
         self.close()
 
 
-def _request(mapping: ActionMapping, body: dict[str, Any]) -> Request:
-    return Request(mapping.kind, str(body.get("externalId", "")), stringify(body).encode())
+def as_request(outcome: PlannedOutcome) -> Request:
+    """Return the request of an outcome that is ``sent``."""
+    kind = outcome["path"].rpartition("/")[2]
+    body = outcome["body"]
+    return Request(kind, str(body.get("externalId", "")), stringify(body).encode())
 
 
 def _id(message_id: object, number: int) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dub_middleware.conversions.destinations import Delivery, Outcome, Sender
+from dub_middleware.conversions.outbox import storable
 from dub_middleware.errors import DeliveryError
-from dub_middleware.segment.actions import DubActions
+from dub_middleware.segment.actions import DubActions, as_request
 from dub_middleware.segment.gateway.destinations import Item
 from dub_middleware.segment.gateway.events import Event
 
@@ -30,13 +31,14 @@ class ToDub:
         """Yield the requests, and what is wrong with the event."""
         if _is_from_dub(event):
             return
-        outcomes = self._actions.plan(event.data)
-        for outcome in outcomes:
-            if outcome["outcome"] == "error":
+        for outcome in self._actions.plan(event.data):
+            if outcome["outcome"] == "sent":
+                request = as_request(outcome)
+                # texts of an event may hold what no database takes as a key
+                yield Item(request.kind, storable(request.key), request.payload)
+            elif outcome["outcome"] == "error":
                 message = f"{outcome['action']}: {outcome['error']}"
                 yield DeliveryError(self.name, "rejected", event.id, message)
-        for request in self._actions.requests(event.data):
-            yield Item(*request)
 
     def send(self, batch: Sequence[Delivery]) -> Sequence[Outcome]:
         """Deliver the requests."""
