@@ -141,6 +141,36 @@ class OutboxContract:
         (back,) = outbox.lease("dub", "me:1:1:b", 9, 60)
         assert (back.key, back.ambiguous, back.crashes, back.attempt) == ("a", True, 1, 2)
 
+    def test_what_vanishes_with_its_owner_again_waits_twice_as_long(
+        self, outbox: Outbox, clock: Clock
+    ) -> None:
+        outbox.put([row()])
+        for delay in (90, 180, 360):
+            outbox.lease("dub", "gone:1:1:a", 1, 60)
+            outbox.reclaim("gone:1:1:a", 90)
+            clock.now += delay - 1
+            assert outbox.lease("dub", "me:1:1:b", 9, 60) == []
+            clock.now += 2
+
+    def test_what_vanished_with_its_owner_comes_alone(self, outbox: Outbox, clock: Clock) -> None:
+        """Should it take its sender down, no other row is suspected with it."""
+        outbox.put([row("a"), row("b"), row("c")])
+        outbox.lease("dub", "gone:1:1:a", 2, 60)
+        outbox.reclaim("gone:1:1:a", 0)
+        clock.now += 1
+        leases = [outbox.lease("dub", "me:1:1:b", 9, 60, whole_keys=True) for _ in range(4)]
+        assert [[r.key for r in leased] for leased in leases] == [["a"], ["b"], ["c"], []]
+
+    def test_an_owner_gives_back_what_it_never_saw(self, outbox: Outbox, clock: Clock) -> None:
+        """A lease whose commit was not answered would otherwise be renewed for ever."""
+        outbox.put([row("a"), row("b"), row("c", destination="segment")])
+        known, lost = outbox.lease("dub", "me:1:1:a", 2, 60)
+        outbox.lease("segment", "me:1:1:a", 1, 60)
+        assert outbox.relinquish("me:1:1:a", "dub", [known.seq], 90) == 1
+        clock.now += 91
+        (back,) = outbox.lease("dub", "me:1:1:a", 9, 60)
+        assert (back.seq, back.ambiguous, back.crashes) == (lost.seq, True, 0)
+
     def test_a_lease_can_be_extended(self, outbox: Outbox, clock: Clock) -> None:
         outbox.put([row()])
         outbox.lease("dub", "me:1:1:a", 1, 60)

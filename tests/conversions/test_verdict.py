@@ -30,8 +30,8 @@ def row(**fields: Any) -> Leased:
         ({"attempt": 2, "ambiguous": True}, 6.6 * DAY, 6.5 * DAY, "expired"),
         ({"attempt": 2, "ambiguous": True}, 21 * HOUR, 20 * HOUR, "expired"),
         ({"attempt": 2}, 300 * DAY, 20 * HOUR, None),
-        ({"crashes": 2}, 0, DAY, None),
-        ({"crashes": 3}, 0, DAY, "dead"),
+        ({"crashes": 7}, 0, DAY, None),
+        ({"crashes": 8}, 0, DAY, "dead"),
     ],
     ids=[
         "new",
@@ -39,8 +39,8 @@ def row(**fields: Any) -> Leased:
         "after-dubs-window",
         "after-segments-window",
         "surely-never-arrived-is-tried-once-more",
-        "crashed-twice",
-        "crashed-three-times",
+        "crashed-seven-times",
+        "crashed-eight-times",
     ],
 )
 def test_before_sending(fields: dict[str, Any], age: float, window: float, state: str | None) -> None:

@@ -55,7 +55,8 @@ class Outbox(Protocol):
         """Take up to ``limit`` due rows, oldest first, for ``seconds``; nobody else gets them meanwhile.
 
         A key whose oldest row is in flight or waits for its next attempt gives nothing. With ``whole_keys``
-        several rows of one key may come, in order: they must then go into one request.
+        several rows of one key may come, in order: they must then go into one request. A row that was in
+        flight when a sender vanished comes alone.
         """
 
     def settle(self, owner: str, settlements: Sequence[Settlement]) -> None:
@@ -68,7 +69,17 @@ class Outbox(Protocol):
         """Return who has rows in flight, and whether one of those leases has run out."""
 
     def reclaim(self, owner: str, delay: float) -> int:
-        """Give back what a vanished owner had in flight, as ambiguous, to be repeated after ``delay``."""
+        """Give back what a vanished owner had in flight, as ambiguous, to be repeated after ``delay``.
+
+        The delay doubles with each time this has happened to a row before.
+        """
+
+    def relinquish(self, owner: str, destination: str, held: Sequence[int], delay: float) -> int:
+        """Give back, as ambiguous, what ``owner`` has in flight according to the outbox but not to itself.
+
+        After a lost connection nobody knows whether the last transaction was committed. ``held`` are the
+        ``seq`` that the owner knows of.
+        """
 
     def pending(self, destinations: Sequence[str] = ()) -> int:
         """Return how many rows still wait or are in flight."""

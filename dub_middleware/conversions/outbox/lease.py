@@ -52,19 +52,21 @@ def _choose(execute: Execute, destination: str, limit: int, now: float, whole_ke
     after, page = -1, max(50, 2 * limit)
     while True:
         found = execute(
-            "SELECT seq, key, next_at FROM dub_outbox WHERE destination = ? AND state = 'pending'"
+            "SELECT seq, key, next_at, crashes FROM dub_outbox WHERE destination = ? AND state = 'pending'"
             " AND seq > ? ORDER BY seq LIMIT ?",
             (destination, after, page),
         )
-        for seq, key, next_at in found:
+        for seq, key, next_at, crashes in found:
             if key in blocked:
                 continue
             is_due = next_at <= now or next_at > now + FARTHEST
             if not (is_due and whole_keys):
                 blocked.add(key)
             if is_due:
+                if crashes and chosen:
+                    return chosen
                 chosen.append(seq)
-                if len(chosen) == limit:
+                if crashes or len(chosen) == limit:
                     return chosen
         if len(found) < page:
             return chosen
@@ -105,15 +107,28 @@ def owners(execute: Execute, now: float) -> dict[str, bool]:
     return {owner: until <= now or until > now + FARTHEST for owner, until in found}
 
 
-def reclaim(execute: Execute, owner: str, due: float) -> int:
+def reclaim(execute: Execute, owner: str, delay: float, now: float) -> int:
     """Take back what ``owner`` had in flight; return how many rows."""
     found = execute("SELECT count(*) FROM dub_outbox WHERE owner = ?", (owner,))
     execute(
-        "UPDATE dub_outbox SET owner = NULL, ambiguous = 1, crashes = crashes + 1, next_at = ?"
-        " WHERE owner = ?",
-        (due, owner),
+        "UPDATE dub_outbox SET owner = NULL, ambiguous = 1, crashes = crashes + 1,"
+        " next_at = ? + ? * (1 << crashes) WHERE owner = ?",
+        (now, delay, owner),
     )
     return int(found[0][0])
+
+
+def relinquish(execute: Execute, owner: str, destination: str, held: Sequence[int], due: float) -> int:
+    """Take back what ``owner`` does not know that it holds; return how many rows."""
+    in_flight = "SELECT seq FROM dub_outbox WHERE owner = ? AND destination = ?"
+    lost = [seq for (seq,) in execute(in_flight, (owner, destination)) if seq not in held]
+    if lost:
+        marks = ", ".join("?" * len(lost))
+        execute(
+            f"UPDATE dub_outbox SET owner = NULL, ambiguous = 1, next_at = ? WHERE seq IN ({marks})",
+            (due, *lost),
+        )
+    return len(lost)
 
 
 def _leased(row: tuple[Any, ...], now: float) -> Leased:

@@ -109,7 +109,7 @@ class PostgresOutbox(SQLOutbox):
 
         connection = psycopg.connect(self._url, connect_timeout=CONNECT_TIMEOUT, autocommit=True)
         try:
-            connection.execute(f"SET synchronous_commit = {self._synchronous if side == 'front' else 'off'}")
+            connection.execute(f"SET synchronous_commit = {self._synchronous}")
             with connection.transaction():
                 execute = _executor(connection)
                 execute("SELECT pg_advisory_xact_lock(?, 0)", (LEASE_LOCK,))

@@ -136,7 +136,11 @@ class SQLOutbox(ABC):
 
     def reclaim(self, owner: str, delay: float) -> int:
         with self._back() as execute:
-            return lease.reclaim(execute, owner, self._now(execute) + delay)
+            return lease.reclaim(execute, owner, delay, self._now(execute))
+
+    def relinquish(self, owner: str, destination: str, held: Sequence[int], delay: float) -> int:
+        with self._back() as execute:
+            return lease.relinquish(execute, owner, destination, held, self._now(execute) + delay)
 
     # -- looking and tidying -------------------------------------------------------------------
 

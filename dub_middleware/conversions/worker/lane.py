@@ -67,8 +67,10 @@ class Lane:
         self._is_wanted = False
         self._senders = 0
         self._begun: deque[float] = deque()  # when the batches in flight were handed out
-        self._suspects: deque[Leased] = deque()
+        self._is_alone = False  # a row that may take its sender down is in flight, or shall be next
         self._results: list[Result] = []
+        self._held: set[int] = set()  # the rows that are leased and not settled
+        self._is_unsure = False  # the outbox failed: perhaps it has leased us rows that we never saw
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name=f"dub-{destination.name}", daemon=True)
 
@@ -101,6 +103,7 @@ class Lane:
             try:
                 self._step()
             except OutboxError as error:
+                self._is_unsure = True
                 self._report("outbox", error)
                 self._wait(OUTBOX_REST)
             except Exception:  # a thread that dies would stop delivery without a word
@@ -119,7 +122,7 @@ class Lane:
         if not self._is_stopping:
             self._housekeep()
             taken = self._take()
-        self.is_idle = taken == 0 and not self._begun and not self._suspects
+        self.is_idle = taken == 0 and not self._begun
         self._wait(self._patience() if taken == 0 else 0)
 
     def _wait(self, seconds: float) -> None:
@@ -145,8 +148,13 @@ class Lane:
     # -- taking rows -----------------------------------------------------------------------------
 
     def _take(self) -> int:
-        if self._suspects:
-            return self._send_suspect()
+        if self._is_unsure:
+            name, held = self.destination.name, sorted(self._held)
+            self._outbox.relinquish(self._owner, name, held, self._timing.ambiguous)
+            self._is_unsure = False
+        if self._is_alone and self._begun:
+            return 0
+        self._is_alone = False
         if self._circuit.wait() or not self._circuit.has_time(self._begun[0] if self._begun else None):
             return 0
         if self._circuit.is_open:
@@ -163,7 +171,7 @@ class Lane:
         for _ in range(count):
             leased = self._lease(self.destination.max_batch)
             taken += leased
-            if not leased:
+            if not leased or self._is_alone:
                 break
         return taken
 
@@ -172,6 +180,7 @@ class Lane:
         rows = self._outbox.lease(
             self.destination.name, self._owner, limit, self._timing.lease, whole_keys=whole_keys
         )
+        self._held.update(row.seq for row in rows)
         good: Batch = []
         for row in rows:
             age = self._clock.real_age(row.age)
@@ -179,18 +188,21 @@ class Lane:
             if settled is not None:
                 self._results.append((row, settled, None))
             elif row.crashes:
-                self._suspects.append(row)  # to be sent alone, when nothing else is in flight
+                self._send_alone(row)
             else:
                 good.append(row)
         for batch in [good] if whole_keys and good else [[row] for row in good]:
             self._hand_out(batch)
         return len(rows)
 
-    def _send_suspect(self) -> int:
-        if self._begun:
-            return 0
-        self._hand_out([self._suspects.popleft()])
-        return 1
+    def _send_alone(self, row: Leased) -> None:
+        """Send a row that a sender vanished with; should it happen again, no other row is suspected too."""
+        self._is_alone = True
+        if self._begun:  # it comes back when these have ended
+            self._results.append((row, given_back(row), None))
+            self._settle()
+        else:
+            self._hand_out([row])
 
     def _hand_out(self, batch: Batch) -> None:
         self._begun.append(time.monotonic())
@@ -211,8 +223,7 @@ class Lane:
 
     def _give_back(self) -> None:
         """Return rows that no sender has begun with."""
-        rows: Batch = list(self._suspects)
-        self._suspects.clear()
+        rows: Batch = []
         while True:
             try:
                 batch = self._work.get_nowait()
@@ -264,6 +275,7 @@ class Lane:
         # kept until it succeeds: a result that is forgotten would be a second delivery
         self._outbox.settle(self._owner, [settlement for _, settlement, _ in self._results])
         results, self._results = self._results, []
+        self._held.difference_update(row.seq for row, _, _ in results)
         name = self.destination.name
         for row, settlement, _ in results:
             if settlement.state in BAD_ENDS:

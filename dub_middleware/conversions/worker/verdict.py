@@ -6,7 +6,9 @@ from dub_middleware.conversions.destinations import Outcome
 from dub_middleware.conversions.outbox import Leased, RowState, Settlement
 from dub_middleware.conversions.worker.timing import Timing
 
-MAX_CRASHES = 3  # one in company, then two alone: that row is what takes the sender down
+# Once in company, then alone and after growing delays: that row is what takes its sender down. Fewer would
+# condemn the innocent where processes are short-lived.
+MAX_CRASHES = 8
 
 CRASHING = "It took its sender down again and again."
 TOO_LATE = "It may have arrived, and the far side would no longer recognise a repeat."
