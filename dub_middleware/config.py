@@ -11,6 +11,7 @@ import difflib
 import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from dub_middleware import rules
@@ -20,6 +21,22 @@ from dub_middleware.errors import ConfigError
 EnvironTest = Callable[[dict[str, Any]], bool]
 
 NINETY_DAYS = 7_776_000
+
+#: the options of conversions that share mappings with these, and their names in the environment and in Flask;
+#: `dub_middleware.conversions.from_settings` reads them
+CONVERSION_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "api_key": "DUB_API_KEY",
+        "base_url": "DUB_BASE_URL",
+        "rate_limit": "DUB_RATE_LIMIT",
+        "outbox": "DUB_OUTBOX",
+        "durability": "DUB_DURABILITY",
+        "deliver": "DUB_DELIVER",
+        "segment_write_key": "SEGMENT_WRITE_KEY",
+        "segment_host": "SEGMENT_HOST",
+        "segment_revenue": "SEGMENT_REVENUE",
+    }
+)
 
 
 def option(default: Any, doc: str, rule: rules.Rule, *, secret: bool = False) -> Any:
@@ -149,9 +166,8 @@ class Config(Checked):
                 continue
             option = _fields().get(name)
             if option is None:
-                raise unknown_option(
-                    key, [f"{prefix}{known.upper()}" if prefix else known for known in _fields()]
-                )
+                known = (*_fields(), *sorted(ignore))
+                raise unknown_option(key, [f"{prefix}{it.upper()}" if prefix else it for it in known])
             options[name] = rules.from_text(option.metadata["rule"], name, value)
         return cls(**options)
 

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "dub_middleware"
 
 FOUNDATION = {"errors", "config", "process"}
 REQUEST = FOUNDATION | {"cookies", "capture", "inject", "script", "visit"}
-ADAPTERS = REQUEST | {"relay", "site", "wsgi", "asgi", "conversions"}
+ADAPTERS = REQUEST | {"relay", "site", "wsgi", "asgi", "conversions", "webhooks"}
 
 #: component → the components it may import. A component is a module or package directly below
 #: dub_middleware; the parts of conversions and segment have lines of their own.
@@ -45,6 +45,7 @@ DRAWING: dict[str, set[str]] = {
     "conversions.receipt": FOUNDATION | {"conversions.destinations", "conversions.outbox"},
     "conversions.client": FOUNDATION | {"visit", "conversions"},
     "conversions.settings": FOUNDATION | {"rules", "conversions"},
+    "conversions.app": FOUNDATION | {"conversions"},
     "conversions": FOUNDATION,
     "segment.javascript": {"errors"},
     "segment.fql": {"errors", "segment.javascript"},

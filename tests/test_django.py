@@ -9,28 +9,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from django.conf import settings
-
-if not settings.configured:
-    settings.configure(
-        ROOT_URLCONF=__name__,
-        ALLOWED_HOSTS=["*"],
-        SECRET_KEY="for tests",
-        INSTALLED_APPS=["dub_middleware.django"],
-        MIDDLEWARE=["dub_middleware.django.DubMiddleware"],
-        DUB={},
-        TEMPLATES=[
-            {
-                "BACKEND": "django.template.backends.django.DjangoTemplates",
-                "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
-            }
-        ],
-    )
-
-import django
-
-django.setup()
-
 from csp.constants import NONCE
 from django.core.checks import run_checks
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
@@ -39,13 +17,13 @@ from django.template import engines
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
 
+from django_settings import OURS
 from dub_middleware.visit import current_visit, get_visit
 
 PAGE = "<!doctype html><html><head><title>Acme</title></head><body>Hello</body></html>"
 GZIP = "django.middleware.gzip.GZipMiddleware"
 CSP = "csp.middleware.CSPMiddleware"
 FLATPAGES = "django.contrib.flatpages.middleware.FlatpageFallbackMiddleware"
-OURS = "dub_middleware.django.DubMiddleware"
 
 
 def page(request: HttpRequest) -> HttpResponse:
@@ -113,6 +91,12 @@ urlpatterns = [
     path("nonce", with_nonce),
     path("plain", plain),
 ]
+
+
+@pytest.fixture(autouse=True)
+def pages() -> Iterator[None]:
+    with override_settings(ROOT_URLCONF=__name__):
+        yield
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -143,6 +143,10 @@ class Conversions:
         self._wake()
         return Receipt(id_, storage, _outbox=self._outbox)
 
+    def receipt(self, id: str) -> Receipt:  # noqa: A002
+        """Return the receipt of an event that was accepted earlier, to ask for its state."""
+        return Receipt(id, "stored", _outbox=self._outbox)
+
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until everything is settled, up to ``timeout`` seconds; return whether that came true."""
         deadline = time.monotonic() + timeout

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dub_middleware import rules
-from dub_middleware.config import unknown_option
+from dub_middleware.config import CONVERSION_NAMES, unknown_option
 from dub_middleware.conversions.client import Conversions
 from dub_middleware.conversions.destinations import Destination
 from dub_middleware.conversions.destinations.dub import DubAPI
@@ -18,19 +18,7 @@ from dub_middleware.conversions.worker import OnError
 from dub_middleware.errors import ConfigError
 
 #: option → its name in the environment and in Flask's config
-NAMES: Mapping[str, str] = MappingProxyType(
-    {
-        "api_key": "DUB_API_KEY",
-        "base_url": "DUB_BASE_URL",
-        "rate_limit": "DUB_RATE_LIMIT",
-        "outbox": "DUB_OUTBOX",
-        "durability": "DUB_DURABILITY",
-        "deliver": "DUB_DELIVER",
-        "segment_write_key": "SEGMENT_WRITE_KEY",
-        "segment_host": "SEGMENT_HOST",
-        "segment_revenue": "SEGMENT_REVENUE",
-    }
-)
+NAMES = CONVERSION_NAMES
 NEAR = 0.93  # how like an option a name must be to be taken for a slip
 
 _DUB = {"api_key": "api_key", "base_url": "base_url", "rate_limit": "rate_limit"}

@@ -6,7 +6,9 @@
     MIDDLEWARE = ["dub_middleware.django.DubMiddleware", *MIDDLEWARE]
     DUB = {"domains": {"refer": "go.example.com"}}  # options of `dub_middleware.Config`, optional
 
-Views read ``request.dub.click_id``.
+Views read ``request.dub.click_id`` and call ``request.dub.track_lead(…)`` and ``request.dub.track_sale(…)``;
+where there is no request, in jobs and commands, `conversions` gives the client. Their options (``api_key``,
+``outbox``, …) are keys of ``DUB`` too, or in the environment (``DUB_API_KEY``, …).
 
 The middleware goes first, so that the cookie is on whatever answers, also when another middleware does; only
 what compresses pages, such as `GZipMiddleware`, belongs above it. A middleware that announces a
@@ -22,6 +24,23 @@ try:
 except ImportError as error:
     raise MissingDependencyError("Django", "django") from error
 
-from dub_middleware.django.middleware import DubMiddleware
+from typing import TYPE_CHECKING
 
-__all__ = ["DubMiddleware"]
+from dub_middleware.django.middleware import DubMiddleware
+from dub_middleware.django.webhooks import webhook_view
+
+if TYPE_CHECKING:
+    from dub_middleware.conversions import Conversions
+
+__all__ = ["DubMiddleware", "conversions", "webhook_view"]
+
+
+def conversions() -> Conversions:
+    """Return the client that ``settings.DUB`` and the environment describe; one for the process.
+
+    Raises:
+        ConfigError: one of its settings is wrong.
+    """
+    from dub_middleware.django import conf
+
+    return conf.conversions().client

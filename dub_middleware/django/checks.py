@@ -29,6 +29,8 @@ def check_options(**_: Any) -> list[CheckMessage]:
     """Report ``settings.DUB`` where it is wrong."""
     try:
         conf.config()
+        if conf.has_conversions():
+            conf.conversions()
     except ConfigError as error:
         return [checks.Error(str(error), hint=f"Correct {error.option!r} in settings.DUB.", id="dub.E001")]
     return []

@@ -13,6 +13,7 @@ from django.http.response import HttpResponseBase
 
 from dub_middleware.django import conf
 from dub_middleware.django.nonce import nonce_of
+from dub_middleware.django.request import DubRequest
 from dub_middleware.inject import Headers, Rewriting, page, with_cookies, with_weak_validator
 from dub_middleware.visit import ENVIRON_KEY, Visit, enter, leave
 
@@ -67,8 +68,8 @@ class DubMiddleware:
             leave(token)
         return self._finish(request, response, visit)
 
-    def _begin(self, request: HttpRequest) -> Visit:
-        visit = Visit(_environ(request), self.site.config)
+    def _begin(self, request: HttpRequest) -> DubRequest:
+        visit = DubRequest(_environ(request), self.site.config)
         request.META[ENVIRON_KEY] = visit
         request.dub = visit  # type: ignore[attr-defined]
         return visit
@@ -120,9 +121,10 @@ class DubMiddleware:
 def _is_wrapped(request: HttpRequest) -> bool:
     """Whether the WSGI or ASGI class is around Django and does it all; then its visit is the request's."""
     outer = request.META.get(ENVIRON_KEY) or getattr(request, "scope", {}).get(ENVIRON_KEY)
-    if outer is not None:
-        request.META[ENVIRON_KEY] = request.dub = outer  # type: ignore[attr-defined]
-    return outer is not None
+    if outer is None:
+        return False
+    request.META[ENVIRON_KEY] = request.dub = DubRequest.of(outer)  # type: ignore[attr-defined]
+    return True
 
 
 def _claim_nonce(request: HttpRequest, *_: Any) -> None:

@@ -1,0 +1,37 @@
+"""What views find at ``request.dub``: the visit, and the way to track what comes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dub_middleware.django import conf
+from dub_middleware.visit import Visit
+
+if TYPE_CHECKING:
+    from dub_middleware.conversions import Receipt
+
+
+class DubRequest(Visit):
+    """A `Visit` that also accepts leads and sales, through the client of ``settings.DUB``."""
+
+    @classmethod
+    def of(cls, visit: Visit) -> DubRequest:
+        """Return *visit*, which a middleware around Django has made, as one of these."""
+        made = cls.__new__(cls)
+        made.__dict__.update(visit.__dict__)
+        return made
+
+    def track_lead(self, **fields: Any) -> Receipt:
+        """Accept a lead and return at once; the fields are those of `Conversions.track_lead`.
+
+        The click id is this visit's. A field that breaks a rule raises `EventError` where DEBUG is on; to
+        visitors it is only logged: see `AppConversions`.
+        """
+        return conf.conversions().track_lead(**self._with_click(fields))
+
+    def track_sale(self, **fields: Any) -> Receipt:
+        """Accept a sale, like `track_lead`; the fields are those of `Conversions.track_sale`."""
+        return conf.conversions().track_sale(**self._with_click(fields))
+
+    def _with_click(self, fields: dict[str, Any]) -> dict[str, Any]:
+        return {"click_id": self.click_id or "", **fields}
