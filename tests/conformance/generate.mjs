@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { randomness } from './cases/random.mjs'
 import { deliveries, randomDeliveries } from './cases/destination.mjs'
+import { liquids, randomLiquids } from './cases/liquid.mjs'
 import { mapped, mappings, randomMappings } from './cases/mappings.mjs'
 import { subscriptions, randomSubscriptions, events } from './cases/subscriptions.mjs'
 
@@ -72,6 +73,12 @@ const map = (mapping) => {
 }
 const chosen = fuzz ? randomMappings(random, fuzz) : [...mappings, ...randomMappings(random, 150)]
 write('mappings.json', distinct(chosen).map(map), `"events":${JSON.stringify(mapped)},\n`)
+
+// -- Liquid: the same for mappings of one field
+
+const templates = fuzz ? randomLiquids(random, fuzz) : [...liquids, ...randomLiquids(random, 200)]
+const liquidRows = distinct(templates).map((text) => map({ f: { '@liquid': text } }))
+write('liquid.json', liquidRows, `"events":${JSON.stringify(mapped)},\n`)
 
 // -- destination: [mapping, event, {path, body} with JSON text, {error}, or {output} for what was not sent], by number
 

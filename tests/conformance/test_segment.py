@@ -7,8 +7,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from dub_middleware import FQLError, MappingError
 from dub_middleware.segment import DubActions, parse_fql
 from dub_middleware.segment.javascript import UNDEFINED, stringify
@@ -42,9 +40,8 @@ def selection(text: str, events: list[Any]) -> str | None:
     return "".join(str(int(subscription.matches(event))) for event in events)
 
 
-@pytest.mark.parametrize("name", ["mappings.json"])
-def test_mappings_give_what_they_give_there(name: str) -> None:
-    data = recorded(name)
+def test_mappings_give_what_they_give_there() -> None:
+    data = recorded("mappings.json")
     events = data["events"]
     wrong = [
         (mapping, expected, found)
@@ -54,6 +51,24 @@ def test_mappings_give_what_they_give_there(name: str) -> None:
     ]
     assert not wrong
     assert len(data["cases"]) > 600
+
+
+def test_liquid_renders_what_it_renders_there_or_is_refused_by_name() -> None:
+    data = recorded("liquid.json")
+    wrong, refused = [], 0
+    for mapping, expected in data["cases"]:
+        there = expected if isinstance(expected, list) else [expected] * len(data["events"])
+        here = payloads(mapping, data["events"])
+        if "not supported" in here[0].get("error", ""):
+            refused += 1
+        elif any(
+            mine != theirs and not {"error"} == mine.keys() == theirs.keys()
+            for mine, theirs in zip(here, there, strict=True)
+        ):
+            wrong.append((mapping, there, here))
+    assert not wrong
+    assert len(data["cases"]) > 900
+    assert refused < len(data["cases"]) / 20
 
 
 def payloads(mapping: Any, events: list[Any]) -> list[dict[str, str]]:

@@ -20,6 +20,7 @@ from dub_middleware.segment.javascript.values import (
     truthy,
     type_of,
     units,
+    whole,
 )
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "truthy",
     "type_of",
     "units",
+    "whole",
 ]

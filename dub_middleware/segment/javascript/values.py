@@ -11,6 +11,7 @@ from dub_middleware.errors import MappingError
 MAX_DEPTH = 200  # levels of nesting, in a mapping as in a value; what is deeper is an error
 
 _INDEX = re.compile(r"0|[1-9][0-9]*")
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _MAX_INDEX = 2**32 - 2  # larger integers are ordinary keys
 
 
@@ -118,3 +119,10 @@ def units(text: str) -> str:
         else chr(0xD800 + (ord(char) - 0x10000 >> 10)) + chr(0xDC00 + (ord(char) & 0x3FF))
         for char in text
     )
+
+
+def whole(text: str) -> str:
+    """Return ``text`` with the pairs of UTF-16 units that belong together as one character again."""
+    if text.isascii() or _PAIR.search(text) is None:
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")

@@ -8,6 +8,7 @@ from typing import Any
 from dub_middleware.errors import MappingError
 from dub_middleware.segment.javascript import entries, truthy, type_of
 from dub_middleware.segment.mapping import structure, text
+from dub_middleware.segment.mapping.liquid import compile_template
 from dub_middleware.segment.mapping.nodes import (
     Compile,
     Resolver,
@@ -80,7 +81,9 @@ def _transform(options: Any, compile_node: Compile) -> Resolver:
 
 def _liquid(value: Any, compile_node: Compile) -> Resolver:
     """Render a Liquid template."""
-    raise MappingError("@liquid is not supported")
+    if not isinstance(value, str):
+        return fails("liquid template value must be a string")
+    return compile_template(value)
 
 
 _DIRECTIVES: dict[str, Callable[[Any, Compile], Resolver]] = {

@@ -15,6 +15,7 @@ from dub_middleware.segment.javascript import (
     truthy,
     type_of,
     units,
+    whole,
 )
 from dub_middleware.segment.mapping.nodes import Compile, Resolver, Work, constant, fails
 from dub_middleware.segment.mapping.paths import keys_of
@@ -74,7 +75,7 @@ def _filler(text: str, braces: int) -> Render | None:
             work.spend(len(before) + len(piece))
             pieces += before, piece
         pieces.append(tail)
-        return "".join(pieces)
+        return whole("".join(pieces))
 
     return fill
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from dub_middleware.errors import MappingError
 from dub_middleware.segment.javascript import MAX_DEPTH, UNDEFINED, entries, stringify, type_of, units
+from dub_middleware.segment.mapping.liquid import compile_template
 from dub_middleware.segment.mapping.nodes import name_of
 
 MAX_VALUES = 10_000  # on one level
@@ -198,6 +199,14 @@ def _directive_if_any(value: Any, path: Path) -> None:
         _directive(value, path)
 
 
+def _liquid(value: Any, path: Path) -> None:
+    _string(value, path)
+    try:
+        compile_template(value)
+    except MappingError as error:
+        raise _wrong(path, f"cannot be rendered: {str(error).rstrip('.')}") from None
+
+
 _REQUIRED, _OPTIONAL = True, False
 _MERGE_OPTIONS = _options(direction=(_one_of("left", "right"), _OPTIONAL), objects=(_array, _REQUIRED))
 _DIRECTIVES: dict[str, Validator] = {
@@ -225,7 +234,7 @@ _DIRECTIVES: dict[str, Validator] = {
         apply=(_object_or_directive, _REQUIRED), mapping=(_object_or_directive, _REQUIRED)
     ),
     "@excludeWhenNull": _directive_if_any,
-    "@liquid": _string,
+    "@liquid": _liquid,
 }
 
 
