@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 from dub import Dub
+from segment.analytics import Client as SegmentClient
 
 from dub_middleware.cli import main
 from dub_middleware.server.store import Context, CustomerDetails, Store
@@ -85,6 +86,21 @@ def test_the_sdk_works_with_what_serve_tells(database: str) -> None:
             assert link is not None
             assert link.short_link == f"http://go.localhost:{facts['api'].split(':')[2].split('/')[0]}/launch"
         assert httpx.get(facts["dashboard"]).status_code == 200
+
+
+def test_segments_client_works_with_what_serve_tells(database: str) -> None:
+    with serving("--database", database, SEGMENT_WRITE_KEY="wk") as (facts, _):
+        with Dub(token=facts["api_key"], server_url=facts["api"]) as dub:
+            dub.links.create(request={"url": "https://shop.test/", "key": "launch", "track_conversion": True})
+        visit = httpx.get(f"{facts['segment']}/l/launch", headers={"User-Agent": "Mozilla/5.0 Chrome/142.0"})
+        click_id = httpx.URL(visit.headers["Location"]).params["dub_id"]
+        segment = SegmentClient("wk", host=facts["segment"])
+        segment.track("42", "Sign Up", integrations={"Dub (Actions)": {"dub_id": click_id}})
+        segment.join()
+        headers = {"Authorization": f"Bearer {facts['api_key']}"}
+        customers = f"{facts['api']}/customers"
+        found = wait_until(lambda: httpx.get(customers, headers=headers).json(), what="the customer")
+        assert found[0]["externalId"] == "42"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])

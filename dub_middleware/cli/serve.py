@@ -23,8 +23,8 @@ DEMO_DATABASE = "sqlite:///dub-demo.db"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options; what is not said is read from ``DUB_…`` in the environment."""
     parser.epilog = (
-        "Environment: DUB_DATABASE_URL, DUB_PASSWORD, DUB_API_KEY and DUB_PUBLISHABLE_KEY stand for the "
-        "options of the same name."
+        "Environment: DUB_DATABASE_URL, DUB_PASSWORD, SEGMENT_WRITE_KEY, DUB_API_KEY and DUB_PUBLISHABLE_KEY "
+        "stand for the options of the same name."
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=PORT, help="port; 0 is any free one (%(default)s)")
@@ -49,6 +49,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--base-url", metavar="URL", help="where the server is reached, when a proxy stands in front of it"
+    )
+    parser.add_argument(
+        "--segment-write-key",
+        metavar="KEY",
+        default=os.environ.get("SEGMENT_WRITE_KEY"),
+        help="take events of Segment's clients at /v1/… under this key, which you make up",
+    )
+    parser.add_argument(
+        "--segment-mappings",
+        metavar="FILE",
+        help="how these events become leads and sales (JSON or TOML), instead of the usual mappings",
     )
     parser.add_argument(
         "--demo", action="store_true", help=f"show made-up data, in a database of its own ({DEMO_DATABASE})"
@@ -83,13 +94,15 @@ def run(args: argparse.Namespace) -> int:
             password=args.password or None,
             base_url=args.base_url or f"http://{_reachable(args.host, listening)}",
             private_receivers=is_private,
+            segment_write_key=args.segment_write_key or None,
+            segment_mappings=args.segment_mappings,
             faithful=args.faithful,
             anonymize_ip=args.anonymize_ip,
         )
         try:
             if args.demo:
                 _make_demo(app, quiet=args.json)
-            app.webhooks.start()
+            app.start()
             told = json.dumps(_facts(app)) if args.json else _welcome(app)
             serve(app, listening, lambda: print(told, flush=True))
         finally:
@@ -117,6 +130,7 @@ def _facts(app: Server) -> dict[str, Any]:
         "database": app.store.database.url.render_as_string(),
         "api_key": app.api_key,
         "publishable_key": app.publishable_key,
+        "segment": app.options.base_url if app.segment is not None else None,
     }
 
 
@@ -146,6 +160,11 @@ def _welcome(app: Server) -> str:
         "  or the SDK:",
         f'    Dub(token="{secret or "dub_…"}", server_url="{facts["api"]}")',
     ]
+    if (write_key := app.options.segment_write_key) is not None:
+        lines += [
+            "  or Segment's clients:",
+            f"    export SEGMENT_HOST={app.options.base_url} SEGMENT_WRITE_KEY={write_key}",
+        ]
     if not (secret or publishable):
         lines += ["", "  The keys were shown on the first start; make another: dub-middleware keys create"]
     return "\n".join([*lines, "", "  Ctrl-C stops it.", ""])

@@ -20,6 +20,7 @@ from dub_middleware.server.objects import Objects
 from dub_middleware.server.options import Options
 from dub_middleware.server.queries import Queries
 from dub_middleware.server.redirect import Redirect
+from dub_middleware.server.segment import create_segment
 from dub_middleware.server.store import Store, random_text
 from dub_middleware.server.store.workspace import KeyKind
 from dub_middleware.server.upkeep import Upkeep
@@ -55,7 +56,8 @@ class Server:
     ``options``: what its apps work with.
 
     A Host that is a short domain answers redirects. On any other Host ``/api/…`` is Dub's API, ``/l/<key>`` a
-    redirect of the primary domain, ``/openapi.json`` describes the API, and the rest is the dashboard.
+    redirect of the primary domain, ``/openapi.json`` describes the API, ``/v1/…`` is Segment's tracking API
+    if there is a write key, and the rest is the dashboard.
 
     ``api_key`` and ``publishable_key`` are the keys given or just made; None when an earlier run made them.
     May be built before a server forks its workers (``gunicorn --preload``).
@@ -81,28 +83,40 @@ class Server:
         self._add_domains()
         self._upkeep = Upkeep(self.store)
         self.api = create_api(self)
+        key = options.segment_write_key
+        self.segment = None if key is None else create_segment(self, key)
         self.redirect = Redirect(self)
         self.dashboard = create_dashboard(self)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        self._upkeep.ensure()
-        self.webhooks.start()
+        self.start()
         path: str = environ.get("PATH_INFO", "")
         domains = [domain.slug for domain in self.store.workspace.recent_domains()]
         if (host := host_name(environ)) in domains:
             return self.redirect(environ, start_response, domain=host)
         if path.startswith("/api/"):
             return self.api(_below(environ, "/api"), start_response)
+        if path.startswith("/v1/") and self.segment is not None:
+            return self.segment(environ, start_response)
         if path.startswith("/l/") and domains:
             return self.redirect(_below(environ, "/l"), start_response, domain=domains[0])
         if path == "/openapi.json":
             return self._openapi(environ, start_response)
         return self.dashboard(environ, start_response)
 
+    def start(self) -> None:
+        """Start the background work of this process, as the first request does; cheap when it runs."""
+        self._upkeep.ensure()
+        self.webhooks.start()
+        if self.segment is not None:
+            self.segment.start()
+
     def close(self) -> None:
         """Stop the background work and close the database."""
         self._upkeep.close()
         self.webhooks.close()
+        if self.segment is not None:
+            self.segment.close()
         self.visitors.close()
         self.store.close()
 

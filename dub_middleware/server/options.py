@@ -73,6 +73,14 @@ def _file(name: str, value: Any) -> Path | None:
     raise rules.refuse(name, value, "None or the path of a file that exists")
 
 
+def _write_key(name: str, value: Any) -> str | None:
+    if value is None or (isinstance(value, str) and re.fullmatch(r"[!-9;-~]+", value)):
+        return value
+    raise ConfigError(
+        name, f"{name} must be None or text of printable ASCII characters without spaces and colons."
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options(Checked):
     """Hold the validated options of one server.
@@ -117,6 +125,14 @@ class Options(Checked):
     anonymize_ip: bool = option(False, "Store addresses of clicks as networks only.", rules.boolean)
     rates_file: Path | None = option(
         None, "Conversion rates in the ECB's XML or CSV format, instead of the built-in table.", _file
+    )
+    segment_write_key: str | None = option(
+        None,
+        "The write key with which Segment's clients may send events to `/v1/…`; None: none may.",
+        _write_key,
+    )
+    segment_mappings: Path | None = option(
+        None, "Mappings of the destination Dub (Actions), in JSON or TOML, instead of the usual ones.", _file
     )
     trusted_proxies: tuple[str, ...] = option(
         LOCAL_PROXIES,

@@ -102,6 +102,7 @@ class Gateway:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
+        self.start()
         try:
             status, body, headers = self._respond(environ)
         except Refusal as refusal:
@@ -119,6 +120,10 @@ class Gateway:
             headers = [*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
         start_response(f"{status} {HTTP_STATUS_CODES[status]}", [*CORS, *headers])
         return [body] if body else []
+
+    def start(self) -> None:
+        """Begin with what an earlier process has left, before the first request does; cheap when it runs."""
+        self._worker.start()
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until everything is settled, up to ``timeout`` seconds; return whether that came true."""

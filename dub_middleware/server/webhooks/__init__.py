@@ -48,7 +48,7 @@ class Webhooks:
     ) -> None:
         self._store = store
         self._objects = objects
-        self._outbox = open_outbox(_outbox_url(store))
+        self._outbox = open_outbox(outbox_url(store, "webhooks"))
         self._receivers = Receivers(store, allow_private=allow_private)
         self._worker = Worker(self._outbox, [self._receivers], timing=timing or Pace())
         self._feed = Feed(store, self._objects, self._put)
@@ -132,9 +132,9 @@ class Webhooks:
         self._worker.wake()
 
 
-def _outbox_url(store: Store) -> str:
+def outbox_url(store: Store, purpose: str) -> str:
     """The same PostgreSQL database, or a file of its own beside the SQLite one."""
     url = store.database.url
     if store.database.is_sqlite:
-        return f"sqlite:///{url.database}-webhooks"
+        return f"sqlite:///{url.database}-{purpose}"
     return url.render_as_string(hide_password=False)
