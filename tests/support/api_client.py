@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 
+KEY = "dub_abcdefghijklmnopqrstuvwx"
+
 
 @dataclass
 class Api:

@@ -17,7 +17,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, RequestRedirect, Rule
 
 from dub_middleware.errors import LinkError
-from dub_middleware.server.api import customers, domains, folders, links, tags, tracking
+from dub_middleware.server.api import analytics, customers, domains, events, folders, links, tags, tracking
 from dub_middleware.server.api.cors import CORS_HEADERS
 from dub_middleware.server.api.errors import INTERNAL, ApiError
 from dub_middleware.server.api.operations import ApiRequest, Call, Operation, Resource
@@ -30,7 +30,7 @@ _log = logging.getLogger("dub_middleware.server")
 
 def resources() -> list[Resource]:
     """Everything that the API has, in the order of its document."""
-    others = (links, tags, folders, domains, customers)
+    others = (links, tags, folders, domains, customers, analytics, events)
     return [*tracking.resources, *(module.resource for module in others)]
 
 

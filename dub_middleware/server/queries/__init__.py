@@ -49,7 +49,7 @@ from dub_middleware.server.store import Customer, Event, EventType, Link, Store
 from dub_middleware.server.store.events import is_type
 from dub_middleware.server.store.links import load_links
 from dub_middleware.server.store.models import from_ms, to_ms
-from dub_middleware.server.store.schema import events
+from dub_middleware.server.store.schema import events, links
 
 __all__ = [
     "EARLIEST",
@@ -190,12 +190,14 @@ class Queries:
         limit: int = 100,
         descending: bool = True,
         metadata: MetadataQuery = (),
+        of_links: bool = False,
     ) -> list[Event]:
-        """One page of events in the order of time; events of deleted links are among them."""
+        """One page of events in the order of time; those of deleted links too, unless ``of_links``."""
         with self._store.database.read() as connection:
             where = list(select(self._store, connection, filters or {}, metadata).where)
         where += [events.c.ts >= to_ms(period.start), events.c.ts < to_ms(period.end)]
         where += [sa.or_(*map(is_type, types))] if types else []
+        where += [events.c.link.in_(sa.select(links.c.pk))] if of_links else []
         return self._store.events.page(where, limit=limit, offset=(page - 1) * limit, descending=descending)
 
     def live(

@@ -9,10 +9,9 @@ import httpx
 import pytest
 from dub import Dub
 
-from api_client import Api
+from api_client import KEY, Api
 from dub_middleware.server import Server
 
-KEY = "dub_abcdefghijklmnopqrstuvwx"
 PERSON = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36"
 
 
