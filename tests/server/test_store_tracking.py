@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dub_middleware.errors import AttributionError, ConflictError
-from dub_middleware.server.store import Context, CustomerDetails, Event, Link, Store
+from dub_middleware.server.store import Context, Customer, CustomerDetails, Event, EventType, Link, Store
+from dub_middleware.server.store.events import is_type
 from standing_clock import Clock
 
 ADA = CustomerDetails(external_id="42", email="ada@example.com")
@@ -28,9 +29,12 @@ def click(store: Store, link: Link, identity: str | None = None) -> str:
     return store.record_click(link, Context(url=link.url, country="DE"), identity=identity).click_id
 
 
-def told(event: Event) -> dict[str, object]:
-    assert event.customer is not None
-    return {"amount": event.amount, "customer": event.customer.name}
+def told(customer: Customer) -> dict[str, object]:
+    return {"amount": customer.sale_amount, "customer": customer.name}
+
+
+def last_event(store: Store, kind: EventType) -> Event:
+    return store.events.page([is_type(kind)], limit=1)[0]
 
 
 def types(store: Store) -> list[str]:
@@ -126,9 +130,10 @@ class TestLeads:
         assert result.customer is not None
         assert (result.customer.name, result.customer.country) == ("ada@example.com", "DE")
         assert result.customer.link_id == link.id
-        assert result.event is not None
-        assert (result.event.name, result.event.metadata) == ("Sign Up", {"plan": "pro"})
-        assert (result.event.context.country, result.event.click_id) == ("DE", click_id)
+        event = last_event(store, "lead")
+        assert (event.name, event.metadata) == ("Sign Up", {"plan": "pro"})
+        assert (event.context.country, event.click_id) == ("DE", click_id)
+        assert (event.customer, (event.event_id,)) == (result.customer, result.event_ids)
 
     def test_someone_without_a_name_gets_one(self, store: Store, click_id: str) -> None:
         customer = store.record_lead(CustomerDetails(external_id="7"), "Sign Up", click_id=click_id).customer
@@ -216,8 +221,8 @@ class TestSales:
     def test_a_sale_belongs_to_the_customers_lead(self, store: Store, link: Link, click_id: str) -> None:
         result = store.record_sale(ADA, 4900, "usd", payment_processor="stripe", metadata={"plan": "pro"})
         assert (result.outcome, result.is_first, result.link) == ("recorded", True, link)
-        assert result.event is not None
-        event = result.event
+        event = last_event(store, "sale")
+        assert event.customer == result.customer
         assert (event.amount, event.currency, event.payment_processor) == (4900, "usd", "stripe")
         assert (event.name, event.click_id, event.context.country) == ("Purchase", click_id, "DE")
         assert event.customer is not None
@@ -269,8 +274,7 @@ class TestSales:
         result = store.record_sale(stranger, 100, "usd", click_id=click(store, link))
         assert (result.outcome, result.is_first) == ("recorded", True)
         assert result.lead is not None
-        assert result.lead.event is not None
-        assert result.lead.event.name == "Direct sale tracking lead event"
+        assert last_event(store, "lead").name == "Direct sale tracking lead event"
         assert types(store) == ["click", "lead", "click", "lead", "sale"]
 
     def test_of_many_direct_sales_of_one_stranger_one_brings_the_lead(self, store: Store, link: Link) -> None:

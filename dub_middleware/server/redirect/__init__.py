@@ -117,7 +117,7 @@ class Redirect:
             mount = visit.environ.get("SCRIPT_NAME", "")
             return self._lead(visit, HTTPStatus.FOUND, f"{mount}/?dub-no-track=1")
         is_question = key.endswith("+")
-        link = self._store.links.find(visit.domain, key.removesuffix("+") if is_question else key)
+        link = self._store.links.lookup(visit.domain, key.removesuffix("+") if is_question else key)
         if link is None and key == ROOT_KEY:
             return self._page(visit, HTTPStatus.OK, "placeholder", domain=visit.domain)
         if link is None or link.disabled_at is not None:

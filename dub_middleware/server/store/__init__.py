@@ -117,7 +117,7 @@ class Store:
         self.workspace = Workspace(self.database, now)
         self.keys = Keys(self.database, now)
         self.webhooks = Webhooks(self.database, now)
-        tracking = Tracking(self.database, self.words, self.events, now, anonymize_ip=anonymize_ip)
+        tracking = Tracking(self.database, self.words, now, anonymize_ip=anonymize_ip)
         self.history = History(self.database, self.words, self.rollups, tracking.context_row)
         self.record_click = tracking.record_click
         self.record_lead = tracking.record_lead

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from dub_middleware.errors import ConflictError
 from dub_middleware.server.store.engine import Database
@@ -156,7 +157,8 @@ class Customers:
 
     def _one(self, where: sa.ColumnElement[bool]) -> Customer | None:
         with self._database.read() as connection:
-            return _first(connection, where)
+            row = connection.execute(_select().where(where)).mappings().first()
+            return None if row is None else _customer(row)
 
 
 def add_customer(
@@ -166,9 +168,13 @@ def add_customer(
     at: int,
     *,
     click: Mapping[Any, Any] | None = None,
+    link_id: str | None = None,
     country: str | None = None,
 ) -> tuple[Customer, bool]:
-    """Add a customer, or find the one another transaction added meanwhile; say whether it is new."""
+    """Add a customer, or find the one another transaction added meanwhile; say whether it is new.
+
+    ``link_id`` is the id of the click's link.
+    """
     row = {
         "id": new_id("cus"),
         "external_id": details.external_id,
@@ -180,19 +186,22 @@ def add_customer(
     }
     if click is not None:
         row |= {"click_id": click["click_id"], "link": click["link"], "clicked_at": click["ts"]}
-    insert = database.insert(customers).values(row).on_conflict_do_nothing(index_elements=["external_id"])
-    is_new = connection.execute(insert.returning(customers.c.pk)).scalar() is not None
+    pk = connection.execute(_ADD[database.is_sqlite], row).scalar()
+    if pk is not None:
+        return _customer({"pk": pk, "link_id": link_id, **row}), True
     customer = find_customer(connection, details.external_id)
     if customer is None:
         raise ConflictError("external_id", details.external_id)  # deleted in this very moment
-    return customer, is_new
+    return customer, False
 
 
 def find_customer(
     connection: sa.Connection, external_id: str, *, for_update: bool = False
 ) -> Customer | None:
     """The customer with the caller's id; ``for_update`` makes a second sale of theirs wait."""
-    return _first(connection, customers.c.external_id == external_id, for_update=for_update)
+    statement = _BY_EXTERNAL_ID_FOR_UPDATE if for_update else _BY_EXTERNAL_ID
+    row = connection.execute(statement, {"wanted": external_id}).mappings().first()
+    return None if row is None else _customer(row)
 
 
 def load_customers(connection: sa.Connection, pks: Iterable[int | None]) -> dict[int, Customer]:
@@ -226,19 +235,17 @@ def _select() -> sa.Select[Any]:
     return sa.select(customers, links.c.id.label("link_id")).select_from(joined)
 
 
-def _first(
-    connection: sa.Connection, where: sa.ColumnElement[bool], *, for_update: bool = False
-) -> Customer | None:
-    statement = _select().where(where)
-    if for_update:
-        statement = statement.with_for_update(of=customers)
-    row = connection.execute(statement).mappings().first()
-    return None if row is None else _customer(row)
+_ADD = {
+    is_sqlite: insert.on_conflict_do_nothing(index_elements=["external_id"]).returning(customers.c.pk)
+    for is_sqlite, insert in ((True, sqlite.insert(customers)), (False, postgresql.insert(customers)))
+}
+_BY_EXTERNAL_ID = _select().where(customers.c.external_id == sa.bindparam("wanted"))
+_BY_EXTERNAL_ID_FOR_UPDATE = _BY_EXTERNAL_ID.with_for_update(of=customers)
 
 
 def _customer(row: Mapping[Any, Any]) -> Customer:
     values = {"link_pk" if name == "link" else name: row[name] for name in row}
     for name in ("clicked_at", "first_sale_at", "created_at"):
-        if values[name] is not None:
+        if values.get(name) is not None:
             values[name] = from_ms(values[name])
     return Customer(**values)

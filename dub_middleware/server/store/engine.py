@@ -103,9 +103,10 @@ class Database:
         return engine
 
     def _set_durability(self, connection: sa.Connection, durable: bool) -> None:
-        if self.is_sqlite:
+        if self.is_sqlite and connection.info.get("durable") != durable:
             raw: Any = connection.connection.driver_connection
             raw.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            connection.info["durable"] = durable
 
 
 def _close_idle_connections() -> None:

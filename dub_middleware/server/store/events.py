@@ -160,15 +160,17 @@ class Events:
         return connection.execute(statement.limit(limit).offset(offset)).mappings().all()
 
 
-def click_row(connection: sa.Connection, click_id: str) -> Mapping[Any, Any] | None:
-    """The row of a click."""
-    statement = sa.select(events).where(events.c.click_id == click_id, is_type("click"))
-    return connection.execute(statement).mappings().first()
-
-
 def is_type(kind: EventType) -> sa.ColumnElement[bool]:
     """An event is of this type; the number stands in the SQL, or partial indexes would not match."""
     return events.c.type == sa.literal_column(str(TYPES[kind]))
+
+
+_CLICK = sa.select(events).where(events.c.click_id == sa.bindparam("click_id"), is_type("click"))
+
+
+def click_row(connection: sa.Connection, click_id: str) -> Mapping[Any, Any] | None:
+    """The row of a click."""
+    return connection.execute(_CLICK, {"click_id": click_id}).mappings().first()
 
 
 def _of(types: Collection[EventType]) -> list[sa.ColumnElement[bool]]:

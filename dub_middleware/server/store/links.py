@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,9 @@ from dub_middleware.server.store.engine import Database
 from dub_middleware.server.store.ids import new_id
 from dub_middleware.server.store.models import LINK_DETAILS, Link, Tag, from_ms, to_ms
 from dub_middleware.server.store.schema import link_tags, links, tags
+
+RECENT = 1.0  # seconds that `Links.lookup` goes on with what it has read
+MAX_RECENT = 10_000  # links
 
 SortBy = Literal["created_at", "clicks", "sale_amount", "last_clicked"]
 
@@ -59,6 +63,7 @@ class Links:
         self._database = database
         self._now = now
         self._fold = fold
+        self._recent: dict[tuple[str, str], tuple[float, Link]] = {}
 
     def create(self, values: Mapping[str, Any]) -> Link:
         """Add a link; ``values`` are `Link` fields (``domain``, ``key`` and ``url`` at least) and
@@ -100,6 +105,7 @@ class Links:
             if "tag_ids" in changes:
                 connection.execute(sa.delete(link_tags).where(link_tags.c.link == current.pk))
                 _set_tags(connection, current.pk, changes["tag_ids"])
+        self._recent.clear()
         return self.get(link_id)
 
     def delete(self, link_id: str) -> bool:
@@ -109,7 +115,28 @@ class Links:
             pk = connection.execute(gone).scalar()
             if pk is not None:
                 connection.execute(sa.delete(link_tags).where(link_tags.c.link == pk))
+        self._recent.clear()
         return pk is not None
+
+    def lookup(self, domain: str, key: str) -> Link | None:
+        """`find`, not asked again within a second; a change made by this process shows at once.
+
+        Links come without their tags.
+        """
+        place = domain.lower(), key.lower()
+        until, link = self._recent.get(place, (0.0, None))
+        now = time.monotonic()
+        if until > now:
+            return link
+        with self._database.read() as connection:
+            row = connection.execute(_BY_KEY, {"wanted_domain": place[0], "wanted_key": place[1]}).first()
+        if row is None:
+            return None
+        link = _link(row._mapping, ())
+        if len(self._recent) >= MAX_RECENT:
+            self._recent.clear()
+        self._recent[place] = (now + RECENT, link)
+        return link
 
     def find(self, domain: str, key: str) -> Link | None:
         """The link behind a short URL, keys compared without case; its counters may lag behind."""
@@ -205,6 +232,18 @@ class Links:
             _check_free(connection, row, None)
             raise ConflictError("key", str(row["key"]))
         return int(pk)
+
+
+_BY_PK = sa.select(links).where(links.c.pk == sa.bindparam("number"))
+_BY_KEY = sa.select(links).where(
+    links.c.domain == sa.bindparam("wanted_domain"), links.c.folded_key == sa.bindparam("wanted_key")
+)
+
+
+def load_link(connection: sa.Connection, pk: int) -> Link | None:
+    """The link with this number, without its tags."""
+    row = connection.execute(_BY_PK, {"number": pk}).mappings().first()
+    return None if row is None else _link(row, ())
 
 
 def load_links(connection: sa.Connection, pks: Iterable[int | None]) -> dict[int, Link]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 
+from dub_middleware.server.store.claims import CLICK_WINDOW, LEAD_WINDOW, SALE_WINDOW
 from dub_middleware.server.store.engine import Database
 from dub_middleware.server.store.rollups import DAY, QUARTER, Rollups
 from dub_middleware.server.store.schema import (
@@ -17,7 +18,6 @@ from dub_middleware.server.store.schema import (
     sale_claims,
     webhook_deliveries,
 )
-from dub_middleware.server.store.tracking import CLICK_WINDOW, LEAD_WINDOW, SALE_WINDOW
 
 CHUNK = 10_000  # rows a transaction: writers wait milliseconds
 DELIVERIES_KEPT = 30 * DAY

@@ -192,8 +192,7 @@ class LeadResult:
     """What happened with a lead.
 
     ``outcome``: ``recorded``, ``duplicate`` (within 7 days; ``customer`` may be None then) or ``deferred``
-    (customer only). ``event_ids`` has one entry an event recorded; ``event`` is the first of them, for
-    webhooks.
+    (customer only). ``event_ids`` has one entry an event recorded. ``link`` comes without its tags.
     """
 
     outcome: Literal["recorded", "duplicate", "deferred"]
@@ -202,7 +201,6 @@ class LeadResult:
     customer: Customer | None = None
     is_new_customer: bool = False
     event_ids: tuple[str, ...] = ()
-    event: Event | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +217,6 @@ class SaleResult:
     link: Link | None = None
     customer: Customer | None = None
     is_first: bool = False
-    event: Event | None = None
     lead: LeadResult | None = None
 
 

@@ -46,7 +46,7 @@ def track_open(call: Call) -> Values:
     deep_link = call.body["deepLink"]
     if not deep_link:
         return _deferred(call)
-    link = call.server.store.links.find(host_of(deep_link) or "", _key_of(deep_link))
+    link = call.server.store.links.lookup(host_of(deep_link) or "", _key_of(deep_link))
     if link is None:
         raise ApiError("not_found", f"Deep link not found: {deep_link}")
     if _wants_no_track(call):
@@ -57,7 +57,7 @@ def track_open(call: Call) -> Values:
 
 
 def _find(call: Call, domain: str, key: str) -> Link:
-    link = call.server.store.links.find(domain, key)
+    link = call.server.store.links.lookup(domain, key)
     if link is None:
         raise ApiError("not_found", f"Link not found for domain: {domain} and key: {key}.")
     return link

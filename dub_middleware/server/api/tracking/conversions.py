@@ -18,7 +18,7 @@ from dub_middleware.server.api.tracking.schemas import (
     SALE_ANSWER,
     SALE_CLIENT,
 )
-from dub_middleware.server.store import Customer, CustomerDetails, Event, Link
+from dub_middleware.server.store import Customer, CustomerDetails, Link
 
 resource = Resource("Track")
 
@@ -117,11 +117,10 @@ def _sale(call: Call, external_id: str) -> Mapping[str, Any]:
     body, server = call.body, call.server
     amount, currency = server.converter.to_usd(body["amount"], body["currency"])
 
-    def answer(event: Event) -> Values:
-        assert event.customer is not None
+    def answer(customer: Customer) -> Values:
         return {
             "eventName": body["eventName"],
-            "customer": {"id": event.customer.id, **_who(event.customer)},
+            "customer": {"id": customer.id, **_who(customer)},
             "sale": {
                 "amount": amount,
                 "currency": currency,
