@@ -12,6 +12,7 @@ from dub_middleware.errors import DubError
 #: name → what it does; the module of that name has configure(parser) and run(args)
 COMMANDS: dict[str, str] = {
     "serve": "Run short links, the tracking API, webhooks and the dashboard on this machine.",
+    "segment": "Try events on mappings of Segment's destination Dub (Actions), without sending them.",
     "keys": "Make, list and revoke the API keys of a server.",
 }
 

@@ -65,7 +65,7 @@ def _sale(event: dict[str, Any], body: dict[str, Any], errors: list[str]) -> lis
     if isinstance(amount, float):
         warnings.append(
             f"amount is {amount}, which looks like dollars or euros: Dub reads cents. Map amount to a "
-            "property in cents."
+            "property in cents, or to {'@liquid': '{{ properties.revenue | times: 100 | round }}'}."
         )
     if not body.get("invoiceId"):
         warnings.append("There is no invoiceId: Dub counts this sale again whenever it is sent again.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dub_middleware.errors import FQLError
-from dub_middleware.segment.fql.describe import describe
+from dub_middleware.segment.fql.describe import describe, explain
 from dub_middleware.segment.fql.evaluate import predicate
 from dub_middleware.segment.fql.lexer import lex
 from dub_middleware.segment.fql.parser import parse
@@ -39,6 +39,10 @@ class Subscription:
     def describe(self) -> str:
         """Return in English what is selected: ``type is "track" and event is "Sign Up"``."""
         return describe(self._condition)
+
+    def explain(self, event: dict[str, Any]) -> list[tuple[bool, str]]:
+        """Return for each of its conditions whether it holds for ``event``, and what it says in English."""
+        return explain(self._condition, event)
 
 
 def parse_fql(text: str) -> Subscription:

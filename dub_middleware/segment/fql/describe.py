@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from dub_middleware.segment.fql.evaluate import predicate, value_at
 from dub_middleware.segment.fql.parser import Condition, Group
-from dub_middleware.segment.javascript import to_string
+from dub_middleware.segment.javascript import UNDEFINED, stringify, to_string
 
 _PHRASES = {
     "=": "is",
@@ -49,3 +52,21 @@ def _condition(condition: Condition) -> str:
         return f"{field} {phrase}"
     value = to_string(condition.value)
     return f"{field} {phrase} {value}" if condition.operator in _NUMERIC else f'{field} {phrase} "{value}"'
+
+
+def explain(node: Group, event: dict[str, Any]) -> list[tuple[bool, str]]:
+    """Return for each condition of the upper level whether it holds, and what it says, in English."""
+    return [_explained(child, event) for child in node.children]
+
+
+def _explained(child: Condition | Group, event: dict[str, Any]) -> tuple[bool, str]:
+    holds = predicate(child)(event)
+    if holds or isinstance(child, Group):
+        return holds, describe(child)
+    value = value_at(child, event)
+    found = "it is absent" if value is UNDEFINED else f"it is {_shortened(stringify(value))}"
+    return holds, f"{describe(child)} ({found})"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."

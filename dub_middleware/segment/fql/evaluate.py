@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from dub_middleware.segment.fql.parser import OBJECTS, Condition, Group
+from dub_middleware.segment.fql.parser import Condition, Group
 from dub_middleware.segment.javascript import (
     UNDEFINED,
     is_number,
@@ -40,16 +40,24 @@ def predicate(node: Condition | Group) -> Predicate:
     return lambda event: combine(part(event) for part in parts)
 
 
+def value_at(condition: Condition, event: Event) -> Any:
+    """Return the value that a condition is about; `UNDEFINED` when the event has none."""
+    return read(event, _keys(condition))
+
+
 def _condition(condition: Condition) -> Predicate:
     test = _test(condition.operator, condition.value)
-    head = condition.path[0]
-    if head not in OBJECTS:
+    head, *keys = _keys(condition)
+    if not keys:
         return lambda event: test(event.get(head, UNDEFINED))
-    keys = re.findall(r"[^[.\]]+", condition.path[1])
     if len(keys) == 1:
         key = keys[0]
         return lambda event: test(property_of(event.get(head, UNDEFINED), key))
     return lambda event: test(read(event.get(head, UNDEFINED), keys))
+
+
+def _keys(condition: Condition) -> list[str]:
+    return [condition.path[0], *re.findall(r"[^[.\]]+", ".".join(condition.path[1:]))]
 
 
 def _test(name: str, expected: Any) -> Test:
