@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 
 from dub_middleware.conversions.outbox import FINAL, Leased, NewRow, Outbox, Settlement, open_outbox
+from dub_middleware.conversions.worker import Timing
+from dub_middleware.conversions.worker.housekeeping import Housekeeper
 from dub_middleware.errors import OutboxError
+from waiting import wait_until
 
 T0 = 1_795_000_000.0
 
@@ -329,6 +332,17 @@ class TestSQLite(OutboxContract):
         finally:
             os.umask(umask)
         assert modes == dict.fromkeys(("outbox.db", "outbox.db-wal", "outbox.db-shm"), "0o600")
+
+    def test_what_has_arrived_makes_room_before_the_file_is_full(self) -> None:
+        """A stream of events that is delivered at once never ends at the limit of the file's size."""
+        outbox = open_outbox(self.url, max_bytes=400_000)
+        housekeep = Housekeeper(outbox, "me:1:1:a", Timing())
+        for _ in range(30):  # five times what fits
+            outbox.put([row(str(number), payload=b"x" * 1000) for number in range(50)])
+            outbox.settle("me:1:1:a", [delivered(r) for r in outbox.lease("dub", "me:1:1:a", 50, 60)])
+            wait_until(lambda: (housekeep(), not outbox.is_crowded())[1], what="room")
+        assert outbox.counts() == {("dub", "delivered"): 1500}
+        outbox.close()
 
 
 @pytest.mark.postgres

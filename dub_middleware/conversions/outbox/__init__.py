@@ -107,6 +107,9 @@ class Outbox(Protocol):
     def purge(self, *, states: Iterable[str], older_than: float = 0, limit: int = 1000) -> int:
         """Delete up to ``limit`` settled rows; return how many. They stay in `counts`."""
 
+    def is_crowded(self) -> bool:
+        """Whether more than half of the space is used: then what has arrived goes before its time."""
+
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""
 

@@ -178,6 +178,9 @@ class SQLOutbox(ABC):
         with self._back() as execute:
             return ledger.purge(execute, states, self._now(execute) - older_than, limit, self.lock_rows)
 
+    def is_crowded(self) -> bool:
+        return False
+
     # -- the schema ----------------------------------------------------------------------------
 
     def _upgrade(self, execute: Execute, version: int) -> None:

@@ -104,6 +104,13 @@ class SQLiteOutbox(SQLOutbox):
     def close(self) -> None:
         self._process().close()
 
+    def is_crowded(self) -> bool:
+        with self._look() as execute:
+            ((pages,),) = execute("PRAGMA page_count")
+            ((free,),) = execute("PRAGMA freelist_count")
+            ((size,),) = execute("PRAGMA page_size")
+        return bool((pages - free) * size > self._max_bytes // 2)
+
     # -- transactions --------------------------------------------------------------------------
 
     def _front(self) -> AbstractContextManager[Execute]:

@@ -10,7 +10,8 @@ from dub_middleware.conversions.outbox.owner import is_gone
 from dub_middleware.conversions.worker.timing import Timing
 
 RECLAIM_EVERY = 1.0
-PURGE_EVERY = 60.0
+PURGE_EVERY = 10.0
+PURGE_NEXT = 0.1  # to the next step; short, because who stores waits for it, and often, to keep up with them
 PURGE_STEP = 1000
 ARRIVED = ("delivered", "duplicate")
 ENDED_OTHERWISE = tuple(state for state in FINAL if state not in ARRIVED)
@@ -44,7 +45,7 @@ class Housekeeper:
                 self._reclaim_at = now + RECLAIM_EVERY
                 self._reclaim(now)
             if now >= self._purge_at:
-                self._purge_at = now + (1 if self._purge() else PURGE_EVERY)
+                self._purge_at = now + (PURGE_NEXT if self._purge() else PURGE_EVERY)
         finally:
             self._busy.release()
 
@@ -60,7 +61,8 @@ class Housekeeper:
 
     def _purge(self) -> bool:
         """Delete a step's worth; return whether there is more."""
-        arrived = self._outbox.purge(states=ARRIVED, older_than=self._timing.keep, limit=PURGE_STEP)
+        keep = 0.0 if self._outbox.is_crowded() else self._timing.keep
+        arrived = self._outbox.purge(states=ARRIVED, older_than=keep, limit=PURGE_STEP)
         others = self._outbox.purge(
             states=ENDED_OTHERWISE, older_than=self._timing.keep_failed, limit=PURGE_STEP
         )

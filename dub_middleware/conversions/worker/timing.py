@@ -36,7 +36,9 @@ class Timing:
     poll: float = 0.5
     """How often the outbox is looked at for what other processes put there and for due retries."""
     keep: float = DAY
-    """How long delivered rows stay, for `Receipt.state` and for operators."""
+    """How long delivered rows stay, for `Receipt.state`, for operators, and to recognise what comes again.
+
+    Shorter when more than half of the outbox is used."""
     keep_failed: float = 30 * DAY
     """How long rows stay that ended otherwise: so long somebody may look at them, and queue them again."""
 
