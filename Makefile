@@ -7,7 +7,7 @@ JS_TESTS = $(wildcard tests/js/*.test.js tests/js/*.test.mjs)
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-js clients setup lint format build-static check-static clean
+.PHONY: help demo test test-js peers setup lint format build-static check-static clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -15,7 +15,7 @@ help: ## list the targets
 demo: $(VENV)/.demo ## run the Acme shop on Flask and on Django, and print what to open
 	@$(BIN)/python -m demo_app $(ARGS)
 
-test: setup test-js clients ## run every test
+test: setup test-js peers ## run every test
 	@.ci/setup chromium
 	@.ci/setup postgresql
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q $(ARGS)
@@ -24,8 +24,8 @@ test-js: ## run the tests of the script (Node)
 	@.ci/setup node
 	@if command -v node >/dev/null 2>&1 && [ -n "$(JS_TESTS)" ]; then node --test $(JS_TESTS); fi
 
-clients: ## get Segment's clients for JavaScript, which some tests drive (npm)
-	@.ci/setup clients
+peers: ## get the npm packages that some tests drive: Segment's clients, axe
+	@.ci/setup peers
 
 setup: $(VENV)/.ready ## build the environment for working on the project
 
@@ -46,7 +46,7 @@ check-static: build-static ## fail when static/dist is not what static/src gives
 	|| { echo "static/dist is not what static/src gives: run make build-static and commit the result."; exit 1; }
 
 clean: ## remove what these targets have built
-	rm -rf $(VENV) static/node_modules tests/segment/node/node_modules build dist .cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) static/node_modules tests/segment/node/node_modules tests/server/dashboard/node/node_modules build dist .cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.ready: pyproject.toml
 	@.ci/setup environment dev

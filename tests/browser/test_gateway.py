@@ -70,7 +70,7 @@ def test_a_page_may_read_why_it_was_refused(shop: Page, gateway: str) -> None:
     assert shop.evaluate(script, gateway)["message"] == "The body is not JSON."
 
 
-@pytest.mark.skipif(not SCRIPTS.exists(), reason="needs Segment's clients: make clients")
+@pytest.mark.skipif(not SCRIPTS.exists(), reason="needs Segment's clients: make peers")
 @pytest.mark.parametrize("strategy", ["standard", "batching"])
 def test_analytics_js_as_it_is_published(
     shop: Page, gateway: str, arrived: list[dict[str, Any]], strategy: str

@@ -133,7 +133,7 @@ def node_client() -> str:
     if node is None:
         pytest.skip("needs Node 20 or newer (Debian: apt install nodejs)")
     if not (NODE / "node_modules" / "@segment").exists():
-        pytest.skip("needs Segment's clients for JavaScript: make clients")
+        pytest.skip("needs Segment's clients for JavaScript: make peers")
     return node
 
 

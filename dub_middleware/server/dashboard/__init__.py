@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask
 
-from dub_middleware.server.dashboard import analytics, breakdown, layout, login, menus
+from dub_middleware.server.dashboard import analytics, breakdown, events, layout, login, menus
 
 if TYPE_CHECKING:
     from dub_middleware.server.app import Server
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 BLUEPRINTS: tuple[Blueprint, ...] = (
     analytics.blueprint,
     breakdown.blueprint,
+    events.blueprint,
     menus.blueprint,
     login.blueprint,
 )

@@ -7,7 +7,6 @@ placed by percentages beside it. Zero is always at the bottom.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,31 +80,46 @@ def line(values: Sequence[float], axis: Scale, *, slots: int, so_far: bool = Fal
     )
 
 
-def ticks(count: int, *, most: int = 7) -> list[Tick]:
-    """Spread at most ``most`` labels over ``count`` buckets, every second of them minor, the last kept."""
+def ticks(count: int, *, most: int = 7, from_start: bool = False) -> list[Tick]:
+    """Spread at most ``most`` labels over ``count`` buckets, every second of them minor.
+
+    The last bucket has one, or with ``from_start`` the first.
+    """
     if count <= 0:
         return []
     step = max(1, math.ceil((count - 1) / (most - 1))) if count > most else 1
-    indexes = sorted(range(count - 1, -1, -step))
+    indexes = range(0, count, step) if from_start else range(count - 1, -1, -step)
     found = []
-    for place, index in enumerate(reversed(indexes)):
+    for place, index in enumerate(indexes):
         where = x(index, count)
         anchor = "start" if where < 0.04 else "end" if where > 0.96 else "middle"
         found.append(Tick(index, _round(where * 100), anchor, place % 2 == 1))
-    return found[::-1]
+    return found
 
 
-def funnel(counts: Sequence[int]) -> tuple[list[str], list[str]]:
-    """The bands of a funnel's steps: what is left at each, and behind it what the step before still had.
+@dataclass(frozen=True, slots=True)
+class Band:
+    """One step of a funnel, in a plot of its own and mirrored around the middle.
 
-    Each is a path in a plot of its own, mirrored around the middle, with a flat part and a curve down to the
-    height of the next.
+    ``path`` is what is left, flat and then curving to the height of the next step; ``before`` is how high, in
+    percent, the step before was: the difference has dropped off.
     """
+
+    path: str
+    before: float
+
+
+def funnel(counts: Sequence[int]) -> list[Band]:
+    """The bands of a funnel's steps, the largest as high as the plot."""
     highest = max(counts, default=0)
     heights = [_band(count, highest) for count in counts]
-    kept = [_flow(height, heights[index + 1 : index + 2]) for index, height in enumerate(heights)]
-    lost = ["", *(_flow(max(pair), []) for pair in itertools.pairwise(heights))]
-    return kept, lost
+    return [
+        Band(
+            path=_flow(height, heights[index + 1 : index + 2]),
+            before=_round(max(heights[index - 1], height) * 100) if index else 0,
+        )
+        for index, height in enumerate(heights)
+    ]
 
 
 def _band(count: int, highest: int) -> float:

@@ -110,7 +110,7 @@ def chart(scope: Scope, found: Numbers, currency: str) -> Chart:
         previous=charts.line(olds[:slots], axis, slots=slots) if olds else None,
         ticks=[
             (tick, formats.tick(found.points[tick.index].start, found.period.granularity))
-            for tick in charts.ticks(slots)
+            for tick in charts.ticks(slots, from_start=len(shown) < slots)
         ],
         buckets=buckets,
         last=buckets[len(shown) - 1] if shown else None,
@@ -172,12 +172,11 @@ class FunnelStep:
     before_rate: str
     words: StepWords | None
     revenue: str
-    kept: str
-    lost: str
+    band: charts.Band
 
 
 def funnel(found: Numbers, currency: str) -> list[FunnelStep]:
-    kept, lost = charts.funnel([step.count for step in found.steps])
+    bands = charts.funnel([step.count for step in found.steps])
     drawn = []
     for index, step in enumerate(found.steps):
         revenue = ""
@@ -194,8 +193,7 @@ def funnel(found: Numbers, currency: str) -> list[FunnelStep]:
                 else "",
                 words=step_words(found.steps[index - 1], step) if index else None,
                 revenue=revenue,
-                kept=kept[index],
-                lost=lost[index],
+                band=bands[index],
             )
         )
     return drawn

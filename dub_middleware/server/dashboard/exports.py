@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from flask import Response
+from flask import Response, stream_with_context
 
 #: a cell that begins with one of these is a formula to a spreadsheet
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -15,7 +16,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def csv_response(rows: Iterable[Sequence[Any]], name: str) -> Response:
     """Answer with a CSV file that is sent while it is written."""
-    response = Response(csv_lines(rows), mimetype="text/csv")
+    response = Response(stream_with_context(csv_lines(rows)), mimetype="text/csv")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     response.cache_control.no_store = True
     return response
@@ -36,3 +37,19 @@ def _cell(value: Any) -> Any:
     if value is None:
         return ""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def json_response(records: Iterable[Any], name: str) -> Response:
+    """Answer with a JSON array that is sent while it is written."""
+    response = Response(stream_with_context(_json_lines(records)), mimetype="application/json")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}.json"'
+    response.cache_control.no_store = True
+    return response
+
+
+def _json_lines(records: Iterable[Any]) -> Iterator[str]:
+    opening = "[\n"
+    for record in records:
+        yield opening + json.dumps(record, ensure_ascii=False)
+        opening = ",\n"
+    yield "[]\n" if opening == "[\n" else "\n]\n"

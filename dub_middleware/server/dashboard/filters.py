@@ -194,7 +194,7 @@ def _filters(arguments: MultiDict[str, str]) -> dict[str, Filter]:
     found: dict[str, Filter] = {}
     for name in arguments:
         plain = name.removesuffix("!")
-        if plain in FIELDS and plain not in found:
+        if plain in FIELDS and plain != "search" and plain not in found:
             values = tuple(dict.fromkeys(value for value in arguments.getlist(name) if value))
             if values:
                 found[plain] = Filter(values, exclude=name.endswith("!"))

@@ -32,7 +32,16 @@ _SYMBOLS = {
     "hkd": "HK$",
     "cny": "CN¥",
 }
+NBSP = "\u00a0"
 _STEPS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
+#: browsers name these zones as they were called decades ago
+_RENAMED = {
+    "Asia/Calcutta": "Kolkata",
+    "Asia/Katmandu": "Kathmandu",
+    "Asia/Rangoon": "Yangon",
+    "Asia/Saigon": "Ho Chi Minh",
+    "Europe/Kiev": "Kyiv",
+}
 TRIGGERS = {"link": "Link click", "qr": "QR scan", "pageview": "Page view", "deeplink": "Deep link"}
 
 
@@ -52,13 +61,25 @@ def minor_digits(currency: str) -> int:
 
 
 def money(amount: int, currency: str, *, compact_above: int | None = None) -> str:
-    """Write an amount of minor units; from ``compact_above`` whole units on, shortened: $1.2M."""
+    """Write an amount of minor units.
+
+    With ``compact_above`` it is short: from so many whole units on $1.2M, and without cents from 1,000 on.
+    """
     digits = minor_digits(currency)
     units = Decimal(abs(amount)).scaleb(-digits)
-    is_long = compact_above is not None and units >= compact_above
-    figure = _short(units) if is_long else f"{units:,.{digits}f}"
-    symbol = _SYMBOLS.get(currency.lower(), f"{currency.upper()}\u00a0")
-    return f"{'−' if amount < 0 else ''}{symbol}{figure}"
+    if compact_above is None:
+        figure = f"{units:,.{digits}f}"
+    elif units >= compact_above:
+        figure = _short(units)
+    else:
+        figure = f"{units:,.{0 if units >= 1000 else digits}f}"
+    sign = symbol(currency)
+    return f"{'−' if amount < 0 else ''}{sign}{NBSP if sign.isalpha() else ''}{figure}"
+
+
+def symbol(currency: str) -> str:
+    """The sign of a currency, or its code."""
+    return _SYMBOLS.get(currency.lower(), currency.upper())
 
 
 def percent(rate: float | None) -> str:
@@ -134,8 +155,8 @@ def offset(at: datetime, zone: ZoneInfo) -> str:
 
 
 def city(zone_name: str) -> str:
-    """What people call a zone: "Kathmandu" for Asia/Kathmandu."""
-    return zone_name.rpartition("/")[2].replace("_", " ")
+    """What people call a zone: "Kathmandu" for Asia/Kathmandu, and for the Asia/Katmandu of browsers."""
+    return _RENAMED.get(zone_name) or zone_name.rpartition("/")[2].replace("_", " ")
 
 
 def short_link(link: Link | None) -> str:

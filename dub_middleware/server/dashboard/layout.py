@@ -13,14 +13,14 @@ from dub_middleware.errors import StoreError
 from dub_middleware.server.dashboard import formats
 from dub_middleware.server.dashboard.filters import ScopeError
 from dub_middleware.server.dashboard.pages import wants_json
+from dub_middleware.server.objects import Objects
 
 if TYPE_CHECKING:
     from dub_middleware.server.app import Server
-    from dub_middleware.server.store import Link
 
 #: endpoint, label, icon, key; an entry is shown when its endpoint is registered
 NAVIGATION = (
-    ("analytics.index", "Analytics", "chart", "o"),
+    ("analytics.index", "Analytics", "chart", "s"),
     ("events.index", "Events", "pulse", "l"),
     ("links.index", "Links", "link", None),
     ("customers.index", "Customers", "people", None),
@@ -86,13 +86,6 @@ def asset(name: str) -> str:
     return url_for("static", version=current_app.extensions["dub_assets"].version, name=name)
 
 
-def link_url(link: Link) -> str:
-    """Where a browser on this machine finds a short link: on the port that this page is on."""
-    port = request.host.rpartition(":")[2] if ":" in request.host else ""
-    key = "" if link.key == "_root" else link.key
-    return f"{request.scheme}://{link.domain}{f':{port}' if port.isdigit() else ''}/{key}"
-
-
 def _static(version: str, name: str) -> Response:
     assets: Assets = current_app.extensions["dub_assets"]
     if name not in assets.files:
@@ -123,7 +116,7 @@ def _context() -> dict[str, Any]:
         "can_log_out": server.access.needs_login,
         "known_endpoints": current_app.view_functions,
         "api_url": f"{request.host_url}api",
-        "link_url": link_url,
+        "link_url": Objects("", request.host_url).short_link,
         "section": (request.endpoint or "").partition(".")[0],
         "theme": theme if theme in THEMES else None,
         "workspace": server.store.workspace.settings(),

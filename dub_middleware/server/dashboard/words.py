@@ -26,10 +26,10 @@ PRESETS = (
     Preset("7d", "Last 7 days", "w"),
     Preset("30d", "Last 30 days", "t"),
     Preset("90d", "Last 90 days", "n"),
-    Preset("1y", "Last 12 months", "y"),
+    Preset("1y", "Last 12 months", "o"),
     Preset("mtd", "Month to date", "m"),
     Preset("qtd", "Quarter to date", "q"),
-    Preset("ytd", "Year to date", "Y"),
+    Preset("ytd", "Year to date", "y"),
     Preset("all", "All time", "a"),
 )
 _MOMENT = timedelta(milliseconds=1)

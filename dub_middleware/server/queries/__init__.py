@@ -207,16 +207,22 @@ class Queries:
         *,
         types: Collection[EventType] = (),
         limit: int = 50,
+        period: Range | None = None,
+        before: str | None = None,
     ) -> tuple[list[Event], str]:
         """The newest events, newest first, or with a cursor those behind it, oldest first; and the next
         cursor.
 
-        Polling with the cursor shows every event once. Raises `ValueError` for a cursor nobody gave out.
+        Polling with the cursor shows every event once. ``before``, the cursor of one event, goes the other
+        way: the newest of those older than it. ``period`` leaves out what is outside of it. Raises
+        `ValueError` for a cursor nobody gave out.
         """
         with self._store.database.read() as connection:
-            where = select(self._store, connection, filters or {}).where
+            where = list(select(self._store, connection, filters or {}).where)
+        if period is not None:
+            where += [events.c.ts >= to_ms(period.start), events.c.ts < to_ms(period.end)]
         if cursor is None:
-            return self._store.events.latest(limit=limit, types=types, where=where)
+            return self._store.events.latest(limit=limit, types=types, where=where, before=before)
         return self._store.events.after(cursor, limit=limit, types=types, where=where)
 
     def journey(self, customer: Customer, *, limit: int = 500) -> list[Event]:

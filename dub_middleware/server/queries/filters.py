@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from dub_middleware.server.queries.search import mentions
 from dub_middleware.server.store import Store
 from dub_middleware.server.store.events import is_type
 from dub_middleware.server.store.metadata import text_at
@@ -60,7 +61,17 @@ LINK_FIELDS = {
     "program_id": links.c.program_id,
 }
 _NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
-FIELDS = (*WORD_FIELDS, *LINK_FIELDS, *UTM, "base_url", "tag_id", "root", "customer_id", "sale_type")
+FIELDS = (
+    *WORD_FIELDS,
+    *LINK_FIELDS,
+    *UTM,
+    "base_url",
+    "tag_id",
+    "root",
+    "customer_id",
+    "sale_type",
+    "search",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +125,8 @@ def _clause(store: Store, connection: sa.Connection, field: str, chosen: Filter)
 
 
 def _member(store: Store, field: str, values: Sequence[str]) -> Clause:
+    if field == "search":
+        return sa.or_(*map(mentions, values))
     if field == "customer_id":
         return events.c.id.in_(_events_of_customers(values))
     if field in UTM:

@@ -94,13 +94,25 @@ class Events:
         limit: int = 50,
         types: Collection[EventType] = (),
         where: Sequence[sa.ColumnElement[bool]] = (),
+        before: str | None = None,
     ) -> tuple[list[Event], str]:
-        """Return the newest events, newest first, and the cursor that continues exactly behind them."""
+        """Return the newest events, newest first, and the cursor that continues exactly behind them.
+
+        ``before`` is the cursor of an event: the newest ones that are older than it. Raises `ValueError` when
+        it is none.
+        """
+        place = None if before is None else Position.parse(before)
         with self._database.read() as connection:
             end = self._stream.end(connection)
+            here = self._stream.up_to(end) if place is None else self._stream.before(place)
             order = self._stream.order(newest_first=True)
-            rows = self._rows(connection, [self._stream.up_to(end), *_of(types), *where], order, limit)
+            rows = self._rows(connection, [here, *_of(types), *where], order, limit)
             return self.complete(connection, rows), str(end)
+
+    def get(self, number: int) -> Event | None:
+        """The event with this ``id``."""
+        found = self.page([events.c.id == number], limit=1)
+        return found[0] if found else None
 
     def page(
         self,
@@ -144,6 +156,7 @@ class Events:
                     payment_processor=word["payment_processor"],
                     invoice_id=row["invoice_id"],
                     is_first_sale=bool(row["first"]),
+                    cursor=str(Position(int(row["xid"]), row["id"])) if "xid" in row else None,
                 )
             )
         return complete

@@ -177,6 +177,7 @@ class Event:
     payment_processor: str | None = None
     invoice_id: str | None = None
     is_first_sale: bool = False
+    cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

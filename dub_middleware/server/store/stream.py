@@ -68,6 +68,11 @@ class Stream:
             return events.c.id <= position.id
         return sa.tuple_(_XID, events.c.id) <= _place(position)
 
+    def before(self, position: Position) -> sa.ColumnElement[bool]:
+        if self._is_sqlite:
+            return events.c.id < position.id
+        return sa.tuple_(_XID, events.c.id) < _place(position)
+
     def settled(self) -> sa.ColumnElement[bool]:
         """Events that nothing can appear in front of any more."""
         return sa.true() if self._is_sqlite else _XID < _HORIZON

@@ -1,0 +1,76 @@
+// The word "Live": a page that looks for news by itself, says so, and says when it cannot.
+import { Poller } from "./poller.js";
+import { receiver } from "./stream.js";
+import { refresh, whenReady } from "./swap.js";
+import { toast } from "./toast.js";
+
+const WORDS = { live: "Live", paused: "Paused", failing: "Reconnecting…" };
+const BETWEEN = 1500; // milliseconds from one redraw of the numbers to the next
+
+let poller = null;
+let sign = null;
+let isPaused = false;
+
+export function start() {
+  whenReady((root) => {
+    const found = root.querySelector("[data-live]");
+    if (found && found === sign) return;
+    poller?.stop();
+    [sign, poller] = [found, null];
+    if (sign) begin(root);
+  });
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-pause]") && poller) pause(!isPaused);
+  });
+  document.addEventListener("visibilitychange", () => poller?.now());
+  addEventListener("online", () => poller?.now());
+}
+
+function begin(root) {
+  sign.hidden = false;
+  sign.setAttribute("role", "status");
+  const button = root.querySelector("[data-pause]");
+  if (button) button.hidden = false;
+  else isPaused = false;
+  poller = new Poller(asker(sign.dataset, receiver(root) ?? redraw), say);
+  if (isPaused) pause(true);
+  else say("live");
+  poller.start();
+}
+
+// one question: what is behind the cursor? The cursor moves on only when the answer has been taken in.
+function asker({ poll, cursor }, take) {
+  const url = new URL(poll, location.href);
+  return async (signal) => {
+    url.searchParams.set("after", cursor);
+    const response = await fetch(url, { headers: { Accept: "application/json" }, cache: "no-store", signal });
+    if (response.status === 204) return "quiet";
+    if (!response.ok) throw new Error(`The server answers ${response.status}.`);
+    const news = await response.json();
+    if (signal.aborted) return "quiet";
+    await take(news);
+    cursor = news.cursor;
+    return news.more ? "more" : news.count === 0 ? "quiet" : "news";
+  };
+}
+
+function pause(wanted) {
+  isPaused = wanted;
+  document.querySelector("[data-pause]")?.setAttribute("aria-pressed", String(wanted));
+  poller.pause(wanted);
+}
+
+function say(state) {
+  if (state === "failing" && !sign.classList.contains("is-failing")) {
+    toast("No answer from the server. Trying again in the background.", "failed");
+  }
+  if (sign.textContent !== WORDS[state]) sign.textContent = WORDS[state];
+  sign.className = `live is-${state}`;
+}
+
+let drawnAt = 0;
+async function redraw() {
+  await new Promise((done) => setTimeout(done, Math.max(0, drawnAt + BETWEEN - performance.now())));
+  drawnAt = performance.now();
+  await refresh(".content");
+}

@@ -1,0 +1,75 @@
+// Dialogs: those in the page, and pages shown in one ("View all", filter, time zone).
+import { fetchPage, formUrl, go } from "./swap.js";
+import { toast } from "./toast.js";
+
+const sheet = () => document.getElementById("sheet");
+
+async function open(url, title) {
+  const { page } = await fetchPage(url);
+  const part = page.querySelector("[data-sheet-part]");
+  if (!part) return location.assign(url);
+  document.getElementById("sheet-title").textContent = title ?? page.querySelector("h1").textContent;
+  sheet().querySelector("[data-sheet]").replaceChildren(part);
+  if (!sheet().open) sheet().showModal();
+  (part.querySelector("[autofocus], [data-search]") ?? part).focus?.();
+  if (part.querySelector("[data-filter-form]")) offerValues(part);
+}
+
+export function start() {
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-sheet-link]");
+    if (link && event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey) {
+      event.preventDefault();
+      open(link.href, link.dataset.sheetLink).catch(() => location.assign(link.href));
+    }
+    const opener = event.target.closest("[data-dialog]");
+    if (opener) document.getElementById(opener.dataset.dialog)?.showModal();
+    // a click beside the dialog is one on its backdrop, which is the dialog itself
+    if (event.target instanceof HTMLDialogElement) event.target.close();
+  });
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!sheet()?.contains(form) || form.method === "dialog" || event.defaultPrevented) return;
+    event.preventDefault();
+    if (form.matches("[data-filter-form]")) {
+      sheet().close();
+      go(formUrl(form));
+    } else {
+      open(formUrl(form), document.getElementById("sheet-title").textContent).catch(() => toast("The server does not answer.", "failed"));
+    }
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.id === "filter-field") offerValues(event.target.closest("[data-sheet-part]") ?? document);
+  });
+  document.addEventListener("input", (event) => {
+    if (event.target.id === "filter-value") narrow(event.target);
+  });
+}
+
+// the values that events of the range have, most frequent first, to choose from
+async function offerValues(root) {
+  const list = root.querySelector("[data-filter-values]");
+  const { values: url } = root.querySelector("#filter-field").selectedOptions[0].dataset;
+  const rows = url ? await fetch(url, { headers: { Accept: "application/json" } }).then((answer) => answer.json()).then((found) => found.rows).catch(() => []) : [];
+  list.hidden = rows.length === 0;
+  list.replaceChildren(...rows.slice(0, 200).map((row) => choice(root, row)));
+  narrow(root.querySelector("#filter-value"));
+}
+
+function choice(root, row) {
+  const [item, button, count] = ["li", "button", "span"].map((name) => document.createElement(name));
+  button.type = "submit";
+  button.textContent = row.label;
+  count.className = "choice-end soft";
+  count.textContent = row.counts.clicks.toLocaleString("en");
+  button.append(count);
+  button.addEventListener("click", () => (root.querySelector("#filter-value").value = row.value));
+  item.dataset.text = `${row.label} ${row.value}`.toLowerCase();
+  item.append(button);
+  return item;
+}
+
+function narrow(field) {
+  const wanted = field.value.toLowerCase();
+  for (const item of field.form.querySelectorAll("[data-filter-values] li")) item.hidden = !item.dataset.text.includes(wanted);
+}

@@ -1,0 +1,96 @@
+"""Every state of the pages under axe, in light, in dark and on a phone; and nothing wider than the screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("playwright")
+from playwright.sync_api import Page, expect
+
+if TYPE_CHECKING:
+    from conftest import Record
+
+AXE = Path(__file__).parent / "node/node_modules/axe-core/axe.min.js"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not AXE.exists(), reason="needs axe: make peers"),
+]
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light", "width": 1280},
+    "dark": {"color_scheme": "dark", "width": 1280},
+    "phone": {"color_scheme": "light", "width": 390},
+}
+#: what a colour scheme or a narrow screen can spoil; the other rules see the same page in every look
+OF_LOOKS = ["color-contrast", "target-size", "scrollable-region-focusable", "link-in-text-block"]
+
+
+def violations(page: Page, rules: list[str] | None = None) -> list[str]:
+    """What axe finds; it is run by the debugger, which no policy binds."""
+    page.evaluate(AXE.read_text())
+    options = {"runOnly": {"type": "rule", "values": rules}} if rules else {}
+    found = page.evaluate("options => axe.run(document, options)", {"resultTypes": ["violations"], **options})
+    return [
+        f"{violation['id']}: {node['target']} {node['failureSummary']}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+def assert_sound(page: Page) -> None:
+    """No violation in any look, and nothing wider than the screen."""
+    for look, options in LOOKS.items():
+        page.emulate_media(color_scheme=options["color_scheme"], reduced_motion="reduce")
+        page.set_viewport_size({"width": options["width"], "height": 900})
+        found = violations(page, None if look == "light" else OF_LOOKS)
+        assert (page.url, look, found) == (page.url, look, [])
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{page.url} on a {look}"
+
+
+def test_pages_with_events(view: Page, site: str, history: int) -> None:
+    for path in (
+        "/",
+        "/?view=funnel&compare=previous",
+        "/?metric=sales&show=table&compare=previous&country=DE&device!=Mobile",
+        "/events",
+        "/breakdown/countries",
+        "/timezone",
+    ):
+        view.goto(site + path)
+        expect(view.locator("main")).to_be_visible()
+        assert_sound(view)
+
+
+def test_what_opens_on_a_page(view: Page, site: str, history: int) -> None:
+    view.goto(site)
+    view.locator("[data-plot]").focus()
+    view.keyboard.press("ArrowLeft")
+    view.keyboard.press("c")
+    expect(view.get_by_label("From")).to_be_visible()
+    assert_sound(view)
+    view.keyboard.press("Escape")
+    for key, dialog in (("f", "Filter"), ("?", "Keyboard shortcuts")):
+        view.keyboard.press(key)
+        expect(view.get_by_role("dialog", name=dialog)).to_be_visible()
+        assert_sound(view)
+        view.keyboard.press("Escape")
+    view.goto(f"{site}/events")
+    view.locator("[data-open]").first.click()
+    expect(view.locator(".detail-row pre")).to_be_visible()
+    view.get_by_text("Columns", exact=True).click()
+    assert_sound(view)
+
+
+def test_pages_with_nothing_to_show(view: Page, site: str, record: Record) -> None:
+    view.goto(site)
+    expect(view.get_by_role("heading", name="Waiting for the first event")).to_be_visible()
+    assert_sound(view)
+    record()
+    for path in ("/?interval=yesterday", "/?country=FR&city=Paris", "/events?q=nowhere"):
+        view.goto(site + path)
+        expect(view.locator(".empty")).to_be_visible()
+        assert_sound(view)

@@ -1,0 +1,225 @@
+"""The three views in Chromium: they change by themselves, by keys and by clicks, and work without scripts."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("playwright")
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+if TYPE_CHECKING:
+    from conftest import Record
+
+    from dub_middleware.server.app import Server
+
+pytestmark = pytest.mark.browser
+
+
+def look_now(page: Page) -> None:
+    """Let the page ask for news at once, as it does when the network comes back."""
+    page.evaluate("dispatchEvent(new Event('online'))")
+
+
+def tab(context: BrowserContext, **options: Any) -> Page:
+    """A tab of another profile in the same browser."""
+    assert context.browser is not None
+    page = context.browser.new_context(**options).new_page()
+    page.set_default_timeout(10_000)
+    return page
+
+
+def total(page: Page, metric: str) -> Locator:
+    return page.locator(f"[data-total={metric}]")
+
+
+def test_the_time_series_changes_while_it_is_looked_at(view: Page, record: Record, history: int) -> None:
+    view.reload()
+    expect(total(view, "clicks")).to_have_text("62")
+    expect(view.get_by_role("status")).to_have_text("Live")
+    record(customer="ada", amount=10_000)
+    look_now(view)
+    expect(total(view, "clicks")).to_have_text("63")
+    expect(total(view, "sales")).to_have_text("$443.00")
+
+
+def test_the_funnel_tells_in_words_what_is_kept_and_what_is_lost(view: Page, record: Record) -> None:
+    for number in range(4):
+        record(customer="ada" if number == 0 else "", amount=2500 if number == 0 else 0)
+    view.goto(f"{view.url}?view=funnel")
+    steps = view.locator(".step-words")
+    expect(steps.nth(0)).to_contain_text("4 clicks")
+    expect(steps.nth(1)).to_contain_text("25% of clicks became leads")
+    expect(steps.nth(1)).to_contain_text("3 dropped off (75%)")
+    expect(steps.nth(2)).to_contain_text("None dropped off")
+    expect(steps.nth(2)).to_contain_text("$25.00 revenue, $25.00 a sale")
+    record(customer="bob")
+    look_now(view)
+    expect(steps.nth(1)).to_contain_text("40% of clicks became leads")
+    expect(steps.nth(2)).to_contain_text("1 dropped off (50%)")
+
+
+def test_the_first_event_ends_the_first_steps(view: Page, record: Record) -> None:
+    expect(view.get_by_role("heading", name="Waiting for the first event")).to_be_visible()
+    assert 'api_host="http://127.0.0.1' in view.locator(".steps").inner_text()
+    record()
+    look_now(view)
+    expect(total(view, "clicks")).to_have_text("1")
+
+
+def test_keys_choose_metric_view_range_and_comparison(view: Page, history: int) -> None:
+    view.reload()
+    for key, parameter in [
+        ("2", "metric=leads"),
+        ("3", "metric=sales"),
+        ("u", "unit=count"),
+        ("x", "compare=previous"),
+        ("w", "interval=7d"),
+        ("v", "show=table"),
+        ("g", "view=funnel"),
+    ]:
+        view.keyboard.press(key)
+        view.wait_for_url(re.compile(f"[?&]{parameter}"))
+    view.keyboard.press("?")
+    help_ = view.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(help_).to_contain_text("Month to date")
+    view.keyboard.press("2")
+    view.keyboard.press("Escape")
+    expect(help_).to_be_hidden()
+    assert "metric=sales" in view.url, "keys mean nothing behind a dialog"
+    view.go_back()
+    view.wait_for_url(re.compile("show=table"))
+    expect(view.get_by_role("region", name="The numbers as a table")).to_be_visible()
+
+
+def test_the_chart_is_read_by_keys_and_by_the_pointer(view: Page, history: int) -> None:
+    view.goto(f"{view.url}?compare=previous")
+    plot = view.get_by_role("application")
+    said, tip = view.locator("[data-say]"), view.locator(".tip")
+    plot.focus()
+    view.keyboard.press("End")
+    expect(said).to_have_text("Wed, Mar 18, 2026 (so far): 2 Clicks; 2 on Sun, Feb 15, 2026")
+    view.keyboard.press("ArrowLeft")
+    expect(said).to_contain_text("Tue, Mar 17, 2026: 2 Clicks")
+    expect(tip).to_contain_text("Tue, Mar 17, 2026")
+    view.keyboard.press("Home")
+    view.keyboard.press("ArrowLeft")
+    expect(said).to_contain_text("Mon, Feb 16, 2026")
+    view.keyboard.press("Escape")
+    expect(tip).to_be_hidden()
+    box = plot.bounding_box()
+    assert box is not None
+    view.mouse.move(box["x"] + box["width"] * 14 / 30, box["y"] + 80)
+    expect(tip).to_contain_text("Mon, Mar 2, 2026")
+
+
+def test_a_row_filters_a_second_click_and_its_chip_take_the_filter_back(view: Page, history: int) -> None:
+    view.reload()
+    row = view.get_by_role("link", name=re.compile("^DE ?Germany|^Germany"))
+    row.click()
+    chip = view.get_by_role("group", name="Filters")
+    expect(chip).to_contain_text("Country is Germany")
+    assert view.url.endswith("?country=DE")
+    expect(total(view, "clicks")).to_have_text("20")
+    row.click()
+    expect(chip).to_be_hidden()
+    row.click()
+    chip.get_by_role("link", name=re.compile("Remove the filter")).click()
+    expect(total(view, "clicks")).to_have_text("62")
+
+
+def test_the_filter_dialog_offers_what_there_is(view: Page, history: int) -> None:
+    view.reload()
+    view.keyboard.press("f")
+    dialog = view.get_by_role("dialog", name="Filter")
+    dialog.get_by_label("What").select_option("Referrer")
+    dialog.get_by_label("How").select_option("is not")
+    dialog.get_by_label("Value").fill("news")
+    offered = dialog.get_by_role("listitem")
+    expect(offered).to_have_count(1)
+    offered.get_by_role("button", name=re.compile(r"news\.test")).click()
+    expect(view.get_by_role("group", name="Filters")).to_contain_text("Referrer is not news.test")
+    assert "referer!=news.test" in view.url.replace("%21", "!")
+
+
+def test_view_all_is_searched_in_a_dialog(view: Page, history: int) -> None:
+    view.reload()
+    view.locator("#card-places").get_by_role("link", name="View").click()
+    dialog = view.get_by_role("dialog", name="Locations: Countries")
+    dialog.get_by_role("searchbox").fill("nep")
+    expect(dialog.locator("tbody tr:visible")).to_have_count(1)
+    dialog.get_by_role("link", name="Nepal").click()
+    expect(view.get_by_role("group", name="Filters")).to_contain_text("Country is Nepal")
+
+
+def test_times_are_those_of_the_reader_until_another_zone_is_chosen(
+    context: BrowserContext, site: str, history: int
+) -> None:
+    page = tab(context, timezone_id="Asia/Kathmandu")
+    page.goto(f"{site}/events")
+    zone = page.get_by_role("link", name="Kathmandu")
+    expect(zone).to_have_attribute("title", re.compile(r"\(UTC\+05:45\)"))
+    expect(page.locator("time").first).to_have_text("Mar 18, 17:45:00")
+    zone.click()
+    dialog = page.get_by_role("dialog", name="Time zone")
+    dialog.get_by_role("searchbox").fill("lisb")
+    dialog.get_by_role("link", name="Lisbon").click()
+    expect(page.locator("time").first).to_have_text("Mar 18, 12:00:00")
+    page.goto(site)
+    expect(page.get_by_role("link", name="Lisbon")).to_be_visible()
+    page.context.close()
+
+
+def test_dark_is_chosen_once(view: Page) -> None:
+    view.emulate_media(color_scheme="light")
+    view.get_by_role("button", name="Dark or light").click()
+    view.reload()
+    assert view.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(11, 12, 14)"
+
+
+def test_an_answer_that_does_not_come_leaves_the_numbers_and_says_so(view: Page, history: int) -> None:
+    view.reload()
+    view.route("**/events/new*", lambda route: route.fulfill(body="the page of a proxy"))
+    look_now(view)
+    expect(view.locator(".toast")).to_have_text("No answer from the server. Trying again in the background.")
+    expect(view.locator(".live")).to_have_text("Reconnecting…")
+    expect(total(view, "clicks")).to_have_text("62")
+    view.unroute("**/events/new*")
+    look_now(view)
+    expect(view.locator(".live")).to_have_text("Live")
+
+
+def test_everything_is_reached_without_javascript(context: BrowserContext, site: str, history: int) -> None:
+    page = tab(context, java_script_enabled=False)
+    page.goto(site)
+    assert page.locator(".stroke").count() >= 1
+    page.get_by_role("tab", name=re.compile("Leads")).click()
+    page.get_by_role("link", name=re.compile("Germany")).click()
+    expect(page.get_by_role("group", name="Filters")).to_contain_text("Country is Germany")
+    page.locator("#range summary").click()
+    page.get_by_label("From").fill("2026-03-01")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator(".legend")).to_contain_text("Mar 1 – Mar 18, 2026")
+    page.locator("#card-places").get_by_role("link", name="View").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("By country")
+    page.goto(f"{site}/events")
+    page.get_by_role("link", name="Older events").click()
+    page.locator("[data-open]").first.click()
+    expect(page.locator("pre")).to_contain_text('"eventName": "Sign up"')
+    page.goto(f"{site}/filter?to=events.index")
+    page.get_by_label("What").select_option("Country")
+    page.get_by_label("Value").fill("NP")
+    page.get_by_role("button", name="Add the filter").click()
+    expect(page.get_by_role("group", name="Filters")).to_contain_text("Country is Nepal")
+    page.context.close()
+
+
+def test_a_hostile_name_is_text_and_nothing_else(view: Page, server: Server, record: Record) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    record(customer=hostile, name=hostile, amount=100, referer=hostile, city=f"DE\tDE-BE\t{hostile}")
+    for path in ("?sources=referers&places=cities", "events", "breakdown/referers", f"?referer={hostile}"):
+        view.goto(view.url.split("/", 3)[0] + "//" + view.url.split("/", 3)[2] + "/" + path)
+        expect(view.get_by_text(hostile).first).to_be_visible()
+        assert view.locator("main img").count() == 0
