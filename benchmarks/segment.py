@@ -1,10 +1,13 @@
-"""What the tracking endpoint takes over HTTP, next to endpoints that keep nothing.
+"""What the destination plans on one core, and what the tracking endpoint takes over HTTP.
 
 Run `python benchmarks/segment.py` with the extras `[dev]`; `--quick` for a glance.
 
-A client sends batches of 100 events, as Segment's SDKs do, over four kept-alive connections to gunicorn with
-one worker. The peers run under the same server in the same rounds, one after the other: `bare` reads the JSON
-and answers, `flask` puts the events into a queue in memory, as a home-grown endpoint would. The gateway
+Planning is measured in processor time of one thread, so that a busy machine shows less; the yardstick is
+reading and writing the same events as JSON.
+
+Then a client sends batches of 100 events, as Segment's SDKs do, over four kept-alive connections to gunicorn
+with one worker. The peers run under the same server in the same rounds, one after the other: `bare` reads the
+JSON and answers, `flask` puts the events into a queue in memory, as a home-grown endpoint would. The gateway
 checks each event, completes it, commits it to its outbox and delivers it to a file meanwhile.
 `bare` measured a second time shows the noise.
 """
@@ -34,6 +37,44 @@ BATCH = 100
 CONNECTIONS = 4
 KEY = "wk_benchmark"
 HEADERS = {"Content-Type": "application/json", "Authorization": "Basic d2tfYmVuY2htYXJrOg=="}
+
+
+# -- planning -------------------------------------------------------------------------------------------
+
+
+def planned(rounds: int, count: int) -> None:
+    """Print events a second through `DubActions.plan`, for events that become something and for others."""
+    from dub_middleware.segment import DubActions
+    from dub_middleware.segment.actions.fields import default_mappings
+
+    mappings = default_mappings()
+    mappings[1]["mapping"]["paymentProcessor"] = {"@path": "$.properties.payment_processor"}
+    traits = {"name": "Ada Lovelace", "email": "ada@example.com", "avatar": "https://example.com/ada.png"}
+    lead = {**event(), "event": "Sign Up", "properties": {"plan": "pro", "quantity": 2, "source": "ad"}}
+    lead["context"] = {**lead["context"], "traits": traits}
+    sale = event()
+    sale["properties"]["payment_processor"] = "stripe"
+    events = {"lead": lead, "sale": sale, "neither": {**event(), "event": "Product Viewed"}}
+    plan = DubActions("dub_benchmark", mappings=mappings, outbox=None).plan
+    print(f"{'planned':20}{'events/s':>12}{'worst':>10}{'best':>10}{'of JSON':>10}")
+    for name, given in events.items():
+        rates = [(rate(plan, given, count), rate(round_trip, given, count)) for _ in range(rounds)]
+        ours, json_rate = (statistics.median(column) for column in zip(*rates, strict=True))
+        best, worst = max(r for r, _ in rates), min(r for r, _ in rates)
+        print(f"{name:20}{ours:12,.0f}{worst:10,.0f}{best:10,.0f}{ours / json_rate:10.2f}")
+    print()
+
+
+def round_trip(given: dict[str, Any]) -> None:
+    json.loads(json.dumps(given))
+
+
+def rate(function: Callable[[dict[str, Any]], Any], given: dict[str, Any], count: int) -> float:
+    """Calls a second of processor time."""
+    begun = time.process_time()
+    for _ in range(count):
+        function(given)
+    return count / (time.process_time() - begun)
 
 
 # -- the endpoints: what gunicorn loads ------------------------------------------------------------------
@@ -178,6 +219,7 @@ def main() -> None:
     rounds, count = (3, 50) if quick else (7, 200)
     size = f"{rounds} rounds of {count} batches of {BATCH}"
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores; {size}")
+    planned(rounds, 2_000 if quick else 10_000)
     rates: dict[str, list[float]] = {name: [] for name in ENDPOINTS}
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as servers:
         ports = {

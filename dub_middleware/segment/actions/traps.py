@@ -38,11 +38,11 @@ def of_mapping(action: Action, mapping: dict[str, Any]) -> list[str]:
 def of_event(action: Action, event: dict[str, Any], body: dict[str, Any], errors: list[str]) -> list[str]:
     """Return what can be said about what a mapping made of ``event``, sent or not."""
     warnings = _lead(event, body) if action.kind == "lead" else _sale(event, body, errors)
-    return warnings + [
-        f"Dub will refuse this: {name} {rule(body[name])}"
-        for name, rule in _RULES.items()
-        if name in body and rule(body[name])
-    ]
+    for name, value in body.items():
+        rule = _RULES.get(name)
+        if rule is not None and (reason := rule(value)):
+            warnings.append(f"Dub will refuse this: {name} {reason}")
+    return warnings
 
 
 def _lead(event: dict[str, Any], body: dict[str, Any]) -> list[str]:
@@ -102,7 +102,8 @@ def _processor(value: Any) -> str:
 
 
 def _metadata(value: Any) -> str:
-    length = len(stringify(value))
+    # what Python shows is hardly shorter than JSON, and is had at once
+    length = len(stringify(value)) if len(repr(value)) > MAX_METADATA / 2 else 0
     return "" if length <= MAX_METADATA else f"must have at most {MAX_METADATA:,} characters of JSON."
 
 

@@ -35,24 +35,24 @@ def validate(action: Action, payload: Any) -> Validated:
         # at the root, too, what is empty counts as not there
         found = UNDEFINED if payload is None or payload == "" else payload
         return {}, [f"The root value must be an object but it was {_a(found)}."]
-    present = {key: value for key, value in payload.items() if value is not None and value != ""}
-    messages = [
-        f"The root value is missing the required field '{field.key}'."
-        for field in action.fields
-        if field.required and field.key not in present
-    ]
+    missing: list[str] = []
+    wrong: list[str] = []
     results: dict[str, Any] = {}
     for field in action.fields:
-        if field.key in present:
-            value = _COERCIONS[field.type](present[field.key])
-            if message := _message(field, value):
-                messages.append(message)
-            else:
-                results[field.key] = value
-    body = {key: as_json(results[key]) for key in present if key in results}
-    if _KEPT in payload and payload[_KEPT] != "":
+        value = payload.get(field.key)
+        if value is None or value == "":
+            if field.required:
+                missing.append(f"The root value is missing the required field '{field.key}'.")
+            continue
+        value = _COERCIONS[field.type](value)
+        if message := _message(field, value):
+            wrong.append(message)
+        else:
+            results[field.key] = value
+    body = {key: results[key] for key in payload if key in results}
+    if payload.get(_KEPT, "") != "":
         body[_KEPT] = as_json(payload[_KEPT])
-    return body, messages
+    return body, missing + wrong
 
 
 class _Refused:
@@ -77,6 +77,8 @@ def _alone(value: Any) -> Any:
 
 
 def _string(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
     value = _alone(value)
     if isinstance(value, str):
         return value
@@ -90,18 +92,18 @@ def _string(value: Any) -> Any:
 def _number(value: Any) -> Any:
     value = _alone(value)
     if is_number(value):
-        return value if math.isfinite(value) else _Refused(value)
+        return as_json(value) if math.isfinite(value) else _Refused(value)
     if value is None or isinstance(value, bool):
         return to_number(value)
     if isinstance(value, str) and value:
         number = to_number(value)
         if number == number:
-            return number  # infinities too, which JSON then has as null
+            return as_json(number)  # infinities too, which JSON then has as null
     return _Refused(value)
 
 
 def _object(value: Any) -> Any:
-    return value if isinstance(value, dict) else _Refused(value)
+    return as_json(value) if isinstance(value, dict) else _Refused(value)
 
 
 _COERCIONS: dict[str, Callable[[Any], Any]] = {"string": _string, "number": _number, "object": _object}

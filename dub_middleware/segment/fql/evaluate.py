@@ -68,9 +68,9 @@ def _test(name: str, expected: Any) -> Test:
         return lambda actual: is_number(actual) and compare(to_double(actual), number)
     text = to_string(expected)
     if name == "=":
-        return lambda actual: isinstance(actual, str) and actual == text
+        return lambda actual: bool(actual == text)
     if name == "!=":
-        return lambda actual: not isinstance(actual, str) or actual != text
+        return lambda actual: bool(actual != text)
     positive = name.removeprefix("not_")
     if positive in _SEARCHED:
         search, wanted, piece = _SEARCHED[positive], positive == name, units(text)

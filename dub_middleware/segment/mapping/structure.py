@@ -10,6 +10,7 @@ from dub_middleware.segment.javascript import (
     entries,
     loosely_equals,
     parse_json,
+    property_of,
     read,
     stringify,
     truthy,
@@ -39,7 +40,14 @@ def path(value: Any, compile_node: Compile) -> Resolver:
 
 def _reader(reference: str) -> Resolver:
     keys = keys_of_reference(reference)
-    return lambda payload, work: read(payload, keys)
+
+    def resolve(payload: Any, work: Work) -> Any:
+        value = payload
+        for key in keys:
+            value = value.get(key, UNDEFINED) if type(value) is dict else property_of(value, key)
+        return value
+
+    return resolve
 
 
 def literal(value: Any, compile_node: Compile) -> Resolver:

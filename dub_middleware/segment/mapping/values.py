@@ -46,6 +46,8 @@ def as_json(value: Any) -> Any:
 
     Holes of arrays, NaN and infinities are null; an integer that is no double is the one that is sent for it.
     """
+    if isinstance(value, str):
+        return value
     if isinstance(value, dict):
         return {key: as_json(item) for key, item in value.items()}
     if isinstance(value, list):
