@@ -11,6 +11,8 @@ from dub_middleware.errors import DubError
 
 #: name → what it does; the module of that name has configure(parser) and run(args)
 COMMANDS: dict[str, str] = {
+    "outbox": "Look at the conversions that wait or failed; queue them again; delete them.",
+    "deliver": "Deliver what the outbox holds, as a process of its own.",
     "serve": "Run short links, the tracking API, webhooks and the dashboard on this machine.",
     "segment": "Try events on mappings of Segment's destination Dub (Actions), without sending them.",
     "keys": "Make, list and revoke the API keys of a server.",

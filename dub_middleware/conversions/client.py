@@ -135,7 +135,8 @@ class Conversions:
             if waits:
                 raise EventError("mode", "wait", "cannot wait for a transaction that is still open")
             self._outbox.put_in(connection, rows)
-            self._start()
+            if self._delivers:
+                self.start()
             return Receipt(id_, "in_transaction", _outbox=self._outbox)
         if waits:
             return self._track_and_wait(id_, rows)
@@ -146,6 +147,19 @@ class Conversions:
     def receipt(self, id: str) -> Receipt:  # noqa: A002
         """Return the receipt of an event that was accepted earlier, to ask for its state."""
         return Receipt(id, "stored", _outbox=self._outbox)
+
+    def start(self) -> None:
+        """Begin to deliver in this process, before its first event: what others have stored, too."""
+        self._worker.start()
+
+    def deliver(self, timeout: float = 60.0) -> bool:
+        """Deliver what is due now, for a cron job or a periodic task; what waits for a retry stays.
+
+        Returns whether that was done within ``timeout`` seconds. Nothing is begun that would not end in time,
+        and no thread is left behind.
+        """
+        is_done = self._worker.deliver_due(timeout)
+        return self._worker.close(0) and is_done
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until everything is settled, up to ``timeout`` seconds; return whether that came true."""
@@ -217,10 +231,6 @@ class Conversions:
             return Receipt(id_, storage, outcomes, _outbox=self._outbox)
         finally:
             self._worker.forget(waiter)
-
-    def _start(self) -> None:
-        if self._delivers:
-            self._worker.start()
 
     def _wake(self) -> None:
         if self._delivers:

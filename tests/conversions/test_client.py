@@ -4,6 +4,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 
 from dub_middleware.conversions import Conversions, DubAPI, Lead, Sale, Segment, Timing
+from dub_middleware.conversions.destinations import Outcome
 from dub_middleware.conversions.outbox import open_outbox
 from dub_middleware.errors import APIError, ConfigError, DeliveryError, DubError, EventError, OutboxError
 from dub_middleware.testing import RecordingDestination
@@ -227,6 +229,36 @@ def test_an_event_that_breaks_the_sender_is_put_aside_and_the_others_arrive(clie
     assert [receipt.state for receipt in receipts].count("delivered") == 9
     assert receipts[4].state == "dead"
     assert faulty.alone[1:] == [1] * 7
+
+
+class Hanging(RecordingDestination):
+    """Its first call never returns, as one that waits for a lock that nobody will release."""
+
+    concurrency = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.end = threading.Event()
+        self._calls = 0
+
+    def send(self, batch: Any) -> Any:
+        self._calls += 1
+        if self._calls == 1:
+            self.end.wait(60)
+            return [Outcome("rejected")] * len(batch)  # too late: nobody listens
+        return super().send(batch)
+
+
+def test_a_destination_that_never_returns_is_given_up(client: Client) -> None:
+    """Its events may have arrived, so they are sent again when that attempt must have ended."""
+    hanging = Hanging()
+    conversions = client(hanging, timing=replace(FAST, hang=0.2))
+    receipt = conversions.track_lead(customer_external_id="42")
+    assert conversions.flush()
+    hanging.end.set()
+    assert receipt.state == "delivered"
+    (delivery,) = hanging.deliveries
+    assert (delivery.attempt, delivery.ambiguous) == (2, True)
 
 
 class OverlapStub(DubStub):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 import socket
 import ssl
@@ -14,6 +15,10 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
+
+# Every connection needs this codec. To import it by the way, in a thread, would leave the lock of that import
+# locked for ever in the child of a fork that happens at this moment.
+codecs.lookup("idna")
 
 MAX_IDLE = 20.0  # seconds; beyond, a load balancer may have dropped the socket without telling us
 

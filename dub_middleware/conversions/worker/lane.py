@@ -5,16 +5,14 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from dub_middleware.conversions.destinations import Delivery, Outcome, Sender
+from dub_middleware.conversions.destinations import Outcome, Sender
 from dub_middleware.conversions.outbox import Leased, Outbox, Settlement
 from dub_middleware.conversions.worker.circuit import Circuit
 from dub_middleware.conversions.worker.clock import JumpingClock
 from dub_middleware.conversions.worker.report import Reporter
+from dub_middleware.conversions.worker.senders import Batch, Senders, Sent
 from dub_middleware.conversions.worker.timing import Timing
 from dub_middleware.conversions.worker.verdict import after_sending, before_sending, given_back
 from dub_middleware.errors import DeliveryError, OutboxError
@@ -24,17 +22,8 @@ logger = logging.getLogger("dub_middleware.conversions")
 BAD_ENDS = ("rejected", "expired", "dead", "unconfirmed", "not_attributed")
 OUTBOX_REST = 1.0  # seconds before an outbox that failed is asked again
 
-Batch = list[Leased]
 Result = tuple[Leased, Settlement, Outcome | None]
 OnSettled = Callable[[str, Sequence[Result]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    batch: Batch
-    outcomes: Sequence[Outcome]
-    seconds: float
-    crashed: bool = False
 
 
 class Lane:
@@ -61,12 +50,10 @@ class Lane:
         self._window = getattr(destination, "dedup_window", timing.horizon)
         self._circuit = Circuit(timing, destination.concurrency)
         self._clock = JumpingClock()
-        self._events: queue.SimpleQueue[_Sent | None] = queue.SimpleQueue()
-        self._work: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Sent | None] = queue.SimpleQueue()
+        self._senders = Senders(destination, timing.hang, self._events)
         self._is_waiting = False
         self._is_wanted = False
-        self._senders = 0
-        self._begun: deque[float] = deque()  # when the batches in flight were handed out
         self._is_alone = False  # a row that may take its sender down is in flight, or shall be next
         self._results: list[Result] = []
         self._held: set[int] = set()  # the rows that are leased and not settled
@@ -99,7 +86,7 @@ class Lane:
     # -- the loop ------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not (self._is_stopping and not self._begun):
+        while not (self._is_stopping and not self._senders.flights):
             try:
                 self._step()
             except OutboxError as error:
@@ -111,10 +98,11 @@ class Lane:
                 self._wait(OUTBOX_REST)
             if self._is_stopping:
                 self._give_back()
-        for _ in range(self._senders):
-            self._work.put(None)
+        self._senders.stop()
 
     def _step(self) -> None:
+        for sent in self._senders.give_up_hung():
+            self._finish(sent)
         self._settle()
         self._clock.look()
         self._is_wanted = False
@@ -122,7 +110,7 @@ class Lane:
         if not self._is_stopping:
             self._housekeep()
             taken = self._take()
-        self.is_idle = taken == 0 and not self._begun
+        self.is_idle = taken == 0 and not self._senders.flights
         self._wait(self._patience() if taken == 0 else 0)
 
     def _wait(self, seconds: float) -> None:
@@ -143,7 +131,11 @@ class Lane:
 
     def _patience(self) -> float:
         rest = self._circuit.wait()
-        return min(self._timing.poll, max(0.001, rest)) if rest and not self._begun else self._timing.poll
+        return (
+            min(self._timing.poll, max(0.001, rest))
+            if rest and not self._senders.flights
+            else self._timing.poll
+        )
 
     # -- taking rows -----------------------------------------------------------------------------
 
@@ -152,14 +144,14 @@ class Lane:
             name, held = self.destination.name, sorted(self._held)
             self._outbox.relinquish(self._owner, name, held, self._timing.ambiguous)
             self._is_unsure = False
-        if self._is_alone and self._begun:
+        if self._is_alone and self._senders.flights:
             return 0
         self._is_alone = False
-        if self._circuit.wait() or not self._circuit.has_time(self._begun[0] if self._begun else None):
+        if self._circuit.wait() or not self._circuit.has_time(self._senders.longest_running()):
             return 0
         if self._circuit.is_open:
-            return self._lease(1) if not self._begun else 0
-        free = self._circuit.allowed - len(self._begun)
+            return self._lease(1) if not self._senders.flights else 0
+        free = self._circuit.allowed - len(self._senders.flights)
         if self.destination.max_batch > 1:
             return self._lease_batches(free)
         # a row more than there are senders, so that none waits for the next look at the outbox
@@ -192,74 +184,33 @@ class Lane:
             else:
                 good.append(row)
         for batch in [good] if whole_keys and good else [[row] for row in good]:
-            self._hand_out(batch)
+            self._senders.send(batch)
         return len(rows)
 
     def _send_alone(self, row: Leased) -> None:
         """Send a row that a sender vanished with; should it happen again, no other row is suspected too."""
         self._is_alone = True
-        if self._begun:  # it comes back when these have ended
+        if self._senders.flights:  # it comes back when these have ended
             self._results.append((row, given_back(row), None))
             self._settle()
         else:
-            self._hand_out([row])
-
-    def _hand_out(self, batch: Batch) -> None:
-        self._begun.append(time.monotonic())
-        self._work.put(batch)
-        if self._senders < min(len(self._begun), self.destination.concurrency):
-            self._start_sender()
-
-    def _start_sender(self) -> None:
-        name = f"dub-{self.destination.name}-{self._senders + 1}"
-        try:
-            threading.Thread(target=self._send_all, name=name, daemon=True).start()
-        except (
-            RuntimeError
-        ) as error:  # too many threads, or the interpreter is ending: go on with what is there
-            logger.warning("no thread for %s: %s", name, error)
-        else:
-            self._senders += 1
+            self._senders.send([row])
 
     def _give_back(self) -> None:
         """Return rows that no sender has begun with."""
-        rows: Batch = []
-        while True:
-            try:
-                batch = self._work.get_nowait()
-            except queue.Empty:
-                break
-            if batch is not None:
-                self._begun.popleft()
-                rows += batch
-        self._results += [(row, given_back(row), None) for row in rows]
+        self._results += [(row, given_back(row), None) for row in self._senders.recall()]
         try:
             self._settle()
         except OutboxError as error:
             self._report("outbox", error)
 
-    # -- the senders -----------------------------------------------------------------------------
-
-    def _send_all(self) -> None:
-        while (batch := self._work.get()) is not None:
-            begun = time.monotonic()
-            try:
-                outcomes = self.destination.send([_delivery(row) for row in batch])
-                if len(outcomes) != len(batch):
-                    raise RuntimeError(f"send returned {len(outcomes)} outcomes for {len(batch)} deliveries")
-                sent = _Sent(batch, outcomes, time.monotonic() - begun)
-            except Exception:
-                logger.exception("the destination %s raised", self.destination.name)
-                failed = Outcome("retry", message="The destination raised an exception.")
-                sent = _Sent(batch, [failed] * len(batch), time.monotonic() - begun, crashed=True)
-            self._events.put(sent)
-
     # -- what came of it -------------------------------------------------------------------------
 
-    def _finish(self, sent: _Sent) -> None:
-        self._begun.popleft()
+    def _finish(self, sent: Sent) -> None:
+        if not self._senders.finish(sent):
+            return
         self._circuit.learn(sent.outcomes, sent.seconds)
-        for row, outcome in zip(sent.batch, sent.outcomes, strict=True):
+        for row, outcome in zip(sent.flight.batch, sent.outcomes, strict=True):
             age = self._clock.real_age(row.age)
             settlement = after_sending(row, outcome, self._timing, age, crashed=sent.crashed)
             self._results.append((row, settlement, outcome))
@@ -282,7 +233,3 @@ class Lane:
                 error = DeliveryError(name, settlement.state, row.id, settlement.message)
                 self._report(f"{settlement.state} {name}", error)
         self._on_settled(name, results)
-
-
-def _delivery(row: Leased) -> Delivery:
-    return Delivery(row.id, row.kind, row.key, row.payload, row.created_at, row.attempt, row.ambiguous)

@@ -18,6 +18,8 @@ class Timing:
     """No retry waits longer."""
     ambiguous: float = 90.0
     """An attempt whose answer was lost may still run on the far side, and two sales at once count twice."""
+    hang: float = 120.0
+    """A destination that has not returned by then is given up, and its events may have arrived."""
     horizon: float = 6.5 * DAY
     """Automatic retries end here, counted from the first attempt: Dub recognises a repeat for seven days.
 

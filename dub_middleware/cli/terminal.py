@@ -1,0 +1,74 @@
+"""What commands put on a terminal: tables, moments, a progress bar."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timezone
+
+BAR = 30
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = False) -> None:
+    """Print aligned columns, cut to the width of the terminal; ``numbers`` aligns all but the first right."""
+    table = [list(head), *([_plain(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
+    limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for row in table:
+        cells = (
+            cell.rjust(width) if numbers and column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        line = "  ".join(cells).rstrip()
+        print(line if limit is None or len(line) <= limit else f"{line[: limit - 1]}…")
+
+
+def moment(epoch: float) -> str:
+    """Return epoch seconds in the time zone of this machine."""
+    return f"{datetime.fromtimestamp(epoch, timezone.utc).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them: ``3 d 4 h``, ``12 min``, ``40 s``."""
+    for size, unit, smaller, small_unit in (
+        (86_400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if seconds >= size:
+            rest = int(seconds % size) // smaller
+            return f"{int(seconds) // size} {unit}" + (f" {rest} {small_unit}" if rest else "")
+    return f"{int(seconds)} s"
+
+
+def count(number: int, noun: str) -> str:
+    """Return ``1 event`` or ``2,000 events``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+@contextlib.contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Yield ``advance(count)`` that draws a bar on standard error, where that is a terminal."""
+    done = 0
+    shows = sys.stderr.isatty()
+
+    def advance(number: int) -> None:
+        nonlocal done
+        done += number
+        if shows:
+            share = min(1.0, done / total) if total else 1.0
+            bar = "█" * int(BAR * share) + "░" * (BAR - int(BAR * share))
+            print(f"\r{label} {bar} {share:4.0%}  {done:,}", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield advance
+    finally:
+        if shows and done:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _plain(text: str) -> str:
+    # an answer of the far side is shown here: it must not move the cursor
+    return "".join(character if character.isprintable() else " " for character in text)
