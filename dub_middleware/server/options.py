@@ -15,6 +15,7 @@ from dub_middleware.errors import ConfigError
 from dub_middleware.server.visitor import LOCAL_PROXIES
 
 _SECRET_KEY = re.compile(r"dub_(?!pk_)[A-Za-z0-9_-]{16,64}")
+_DOMAINS_ALLOWED = "a list of domains such as ['go.example.com'], without scheme, port or path"
 MIN_PASSWORD = 8
 _DOMAIN = re.compile(
     r"(?=.{1,190}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -41,15 +42,18 @@ def _password(name: str, value: Any) -> str | None:
     raise ConfigError(name, f"{name} must be None or have at least {MIN_PASSWORD} characters.")
 
 
+def checked_domain(name: str, value: Any) -> str:
+    """Return a short domain in lower case, or raise `ConfigError`."""
+    if isinstance(value, str) and _DOMAIN.fullmatch(value.lower()):
+        return value.lower()
+    raise rules.refuse(name, value, _DOMAINS_ALLOWED)
+
+
 def _domains(name: str, value: Any) -> tuple[str, ...]:
     listed = [value] if isinstance(value, str) else value
-    allowed = "a list of domains such as ['go.example.com'], without scheme, port or path"
     if not isinstance(listed, Sequence) or not listed:
-        raise rules.refuse(name, value, allowed)
-    for domain in listed:
-        if not isinstance(domain, str) or not _DOMAIN.fullmatch(domain.lower()):
-            raise rules.refuse(name, value, allowed)
-    return tuple(dict.fromkeys(domain.lower() for domain in listed))
+        raise rules.refuse(name, value, _DOMAINS_ALLOWED)
+    return tuple(dict.fromkeys(checked_domain(name, domain) for domain in listed))
 
 
 def _proxies(name: str, value: Any) -> tuple[str, ...]:

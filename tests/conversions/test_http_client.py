@@ -112,7 +112,13 @@ class TestRequests:
 
     @pytest.mark.parametrize(
         ("tail", "path"),
-        [("", "/"), ("/", "/"), ("/a//b", "/a//b"), ("/a?b=http://c/d", "/a?b=http://c/d")],
+        [
+            ("", "/"),
+            ("/", "/"),
+            ("?a=b", "/?a=b"),
+            ("/a//b", "/a//b"),
+            ("/a?b=http://c/d", "/a?b=http://c/d"),
+        ],
     )
     def test_go_to_the_path_that_was_asked_for(
         self, server: StubServer, client: HTTPClient, tail: str, path: str

@@ -15,9 +15,9 @@ class _Silent(WSGIRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(app: Any) -> Iterator[str]:
+def serving(app: Any, port: int = 0) -> Iterator[str]:
     """The base URL of the app."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Silent)
+    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Silent)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -114,8 +114,9 @@ class HTTPClient:
 
 def _split(url: str) -> tuple[str, str]:
     scheme, _, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}://{authority}", slash + path or "/"
+    authority = re.split("[/?]", rest, maxsplit=1)[0]
+    target = rest[len(authority) :]
+    return f"{scheme}://{authority}", target if target.startswith("/") else f"/{target}"
 
 
 def _discard(response: urllib3.BaseHTTPResponse | None) -> None:

@@ -37,7 +37,19 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask
 
-from dub_middleware.server.dashboard import analytics, breakdown, events, layout, login, menus
+from dub_middleware.server.dashboard import (
+    analytics,
+    breakdown,
+    customers,
+    events,
+    install,
+    layout,
+    links,
+    login,
+    menus,
+    settings,
+    webhooks,
+)
 
 if TYPE_CHECKING:
     from dub_middleware.server.app import Server
@@ -47,6 +59,11 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     breakdown.blueprint,
     events.blueprint,
     menus.blueprint,
+    links.blueprint,
+    customers.blueprint,
+    webhooks.blueprint,
+    settings.blueprint,
+    install.blueprint,
     login.blueprint,
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from werkzeug.test import Client
@@ -24,9 +24,15 @@ LOCAL = {"REMOTE_ADDR": "127.0.0.1"}  # the test client has no address of its ow
 
 
 @pytest.fixture
-def server(tmp_path: Path, clock: Clock) -> Iterator[Server]:
+def options() -> dict[str, Any]:
+    """Options of `server`, for a test module to override."""
+    return {}
+
+
+@pytest.fixture
+def server(tmp_path: Path, clock: Clock, options: dict[str, Any]) -> Iterator[Server]:
     url = f"sqlite:///{tmp_path}/dub.db"
-    server = Server(Options.of({"database_url": url}), Store(url, clock=clock))
+    server = Server(Options.of({"database_url": url, **options}), Store(url, clock=clock))
     yield server
     server.close()
 

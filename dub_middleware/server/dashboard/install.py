@@ -1,0 +1,60 @@
+"""How to install, with addresses and keys of this server, and whether it worked."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify, render_template, request
+
+from dub_middleware.server.addresses import is_public
+from dub_middleware.server.api.limits import RateLimit
+from dub_middleware.server.dashboard.forms import text
+from dub_middleware.server.dashboard.pages import answer, current_server, page, plain, wants_json
+from dub_middleware.server.install_check import Report, check_install
+
+blueprint = Blueprint("install", __name__)
+
+CHECKS = 20  # a minute, in each process: this server shall not knock on doors for others
+
+_limit: RateLimit | None = None
+
+
+@page(blueprint, "/install")
+def index() -> Response:
+    """The steps for each framework."""
+    return answer("install.html", {"api": _api()}, **_facts(), report=None, address="")
+
+
+@blueprint.post("/install/check")
+def check() -> Response:
+    """Ask a page the guide's two questions."""
+    address = text("url", 2000)
+    server = current_server()
+    if not _limiter().take("").allowed:
+        report = Report(address, problem="That was very often. Wait a minute.")
+    else:
+        report = check_install(address, None if server.options.private_receivers else is_public)
+    if wants_json():
+        return jsonify(plain(report) | {"passed": report.passed})
+    return Response(render_template("install.html", api=_api(), **_facts(), report=report, address=address))
+
+
+def _api() -> str:
+    return f"{request.host_url}api"
+
+
+def _facts() -> dict[str, object]:
+    server = current_server()
+    settings = server.store.workspace.settings()
+    domains = server.store.workspace.domains()
+    return {
+        "domain": domains[0].slug if domains else "",
+        "conversions_on": settings.track_conversions,
+        "has_link": server.store.links.count() > 0,
+    }
+
+
+def _limiter() -> RateLimit:
+    global _limit
+    if _limit is None:
+        store = current_server().store
+        _limit = RateLimit(CHECKS, 60, lambda: store.now() / 1000)
+    return _limit

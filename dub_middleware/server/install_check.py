@@ -1,0 +1,172 @@
+"""The two checks of Dub's installation guide, against a page on the web: is the script there, does the click
+id stay.
+
+https://dub.co/docs/conversions/quickstart
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from urllib.parse import urljoin, urlsplit
+
+from dub_middleware.conversions.http import Answer, HTTPClient, TransportError
+from dub_middleware.server.links.urls import clean_url, is_web, with_parameters
+
+TEST_ID = "test"  # the click id that the guide uses
+MAX_HOPS = 5
+MAX_PAGE = 2 * 1024 * 1024  # bytes
+HEADERS = {
+    "Accept": "text/html",
+    "Sec-Fetch-Dest": "document",
+    "Sec-Fetch-Mode": "navigate",
+    "User-Agent": "Mozilla/5.0 (compatible; dub-middleware install check)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question about a page, its answer in a sentence, and what to do when it is no."""
+
+    title: str
+    passed: bool
+    found: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the page at ``url`` answered; with a ``problem`` it could not be asked, and there is no check."""
+
+    url: str
+    problem: str = ""
+    checks: tuple[Check, ...] = ()
+    hops: tuple[str, ...] = field(default=())
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.checks) and all(check.passed for check in self.checks)
+
+
+def check_install(address: str, allow_address: Callable[[str], bool] | None) -> Report:
+    """Fetch a page as a visitor from a short link would, and look at what comes.
+
+    ``allow_address`` is asked about every IP address before it is connected to; redirects are followed, each
+    under the same rule. Never raises for trouble on the far side.
+    """
+    url = clean_url(address)
+    if url is None or not is_web(url) or "@" in urlsplit(url).netloc:
+        return Report(address, problem="This is no web address: it must begin with http:// or https://.")
+    client = HTTPClient(
+        connect=3.0, read=5.0, total=8.0, max_body=MAX_PAGE, user_agent=None, allow_address=allow_address
+    )
+    try:
+        cookies: list[str] = []
+        hops: list[str] = []
+        target = with_parameters(url.partition("#")[0], {"dub_id": TEST_ID})
+        while True:
+            hops.append(target)
+            answer = client.request("GET", target, HEADERS)
+            cookies += _cookies(answer)
+            location = answer.headers.get("location")
+            if not (300 <= answer.status < 400 and location):
+                break
+            target = urljoin(target, location)
+            if len(hops) > MAX_HOPS or not is_web(target):
+                return Report(url, problem=f"It redirects on and on, last to {target}.", hops=tuple(hops))
+    except TransportError as error:
+        return Report(url, problem=f"It did not answer: {error}.", hops=tuple(hops))
+    finally:
+        client.close()
+    if answer.status >= 400:
+        return Report(url, problem=f"It answered with status {answer.status}.", hops=tuple(hops))
+    return Report(url, checks=(_script_check(answer), _cookie_check(cookies)), hops=tuple(hops))
+
+
+def _script_check(answer: Answer) -> Check:
+    title = "The analytics script is in the page’s head"
+    if "html" not in answer.headers.get("content-type", "html"):
+        kind = answer.headers["content-type"]
+        return Check(title, False, f"The answer is no page but {kind}.", "Give the address of an HTML page.")
+    page = _Page()
+    page.feed(answer.body.decode("utf-8", "replace"))
+    if page.in_head:
+        return Check(title, True, page.in_head)
+    if page.in_body:
+        return Check(
+            title,
+            False,
+            f"It is in the body: {page.in_body}",
+            "Move it up into the head: pages may be left before the body is complete.",
+        )
+    return Check(
+        title,
+        False,
+        "There is no script of Dub’s in the page.",
+        "Wrap the app with DubMiddleware. If it is wrapped, the page may come from a cache or be streamed by "
+        "something in front of it.",
+    )
+
+
+def _cookie_check(cookies: list[str]) -> Check:
+    title = f"?dub_id={TEST_ID} leaves the cookie dub_id"
+    ours = [cookie for cookie in cookies if cookie.startswith("dub_id=")]
+    if any(cookie.partition(";")[0] == f"dub_id={TEST_ID}" for cookie in ours):
+        return Check(title, True, f"Set-Cookie: {ours[-1]}")
+    if ours:
+        return Check(
+            title,
+            False,
+            f"It sets another value: {ours[-1]}",
+            "Something answers with a visitor’s own cookie.",
+        )
+    return Check(
+        title,
+        False,
+        "The answer sets no cookie of that name.",
+        "The script alone sets it in the browser, which cannot be seen from here; DubMiddleware sets it with "
+        "the page, for longer than Safari lets scripts.",
+    )
+
+
+def _cookies(answer: Answer) -> list[str]:
+    """The cookies of an answer: `HTTPClient` joins repeated headers by a comma, which a date holds too."""
+    parts = answer.headers.get("set-cookie", "").split(", ")
+    cookies: list[str] = []
+    for part in parts:
+        if cookies and "=" not in part.partition(";")[0]:
+            cookies[-1] += f", {part}"
+        elif part:
+            cookies.append(part)
+    return cookies
+
+
+class _Page(HTMLParser):
+    """Finds the script of Dub's: the official one, or ours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_head = self.in_body = ""
+        self._is_body = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "body":
+            self._is_body = True
+        source = dict(attrs).get("src") or ""
+        if tag != "script" or not _is_dub_script(source):
+            return
+        shown = self.get_starttag_text() or ""
+        if self._is_body:
+            self.in_body = self.in_body or shown
+        else:
+            self.in_head = self.in_head or shown
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+
+
+def _is_dub_script(source: str) -> bool:
+    name = urlsplit(source).path.rpartition("/")[2]
+    is_theirs = "dubcdn.com/analytics/" in source or "/dub/" in source or "/_dub" in source
+    return is_theirs and name.startswith("script") and name.endswith(".js")
