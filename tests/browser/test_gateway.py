@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.shared_data import SharedDataMiddleware
 from werkzeug.wrappers import Response
 
+from dub_middleware import DubMiddleware
 from dub_middleware.segment.gateway import create_gateway
 from waiting import wait_until
 from wsgi_server import serving
@@ -68,6 +70,18 @@ def test_a_page_sends_events(shop: Page, gateway: str, arrived: list[dict[str, A
 def test_a_page_may_read_why_it_was_refused(shop: Page, gateway: str) -> None:
     script = "url => fetch(url + '/v1/t', {method: 'POST', body: '{'}).then(answer => answer.json())"
     assert shop.evaluate(script, gateway)["message"] == "The body is not JSON."
+
+
+def test_mounted_in_the_site_the_endpoint_finds_the_click_in_the_cookie(
+    page: Page, arrived: list[dict[str, Any]]
+) -> None:
+    site = DubMiddleware(Response("<!doctype html><title>Shop</title>", content_type="text/html"))
+    app = create_gateway([arrived.append], write_keys=KEY, outbox=None)
+    with app, serving(DispatcherMiddleware(site, {"/segment": app})) as url:
+        page.goto(url.replace("127.0.0.1", "www.shop.test") + "/?dub_id=clk_1")
+        assert page.evaluate(SEND["fetch of analytics.js"], ["/segment", EVENT]) == {"success": True}
+        wait_until(lambda: arrived, what="the event")
+    assert arrived[0]["integrations"] == {"Dub (Actions)": {"dub_id": "clk_1"}}
 
 
 @pytest.mark.skipif(not SCRIPTS.exists(), reason="needs Segment's clients: make peers")

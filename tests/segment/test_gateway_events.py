@@ -208,6 +208,25 @@ def test_the_address_is_filled_in_where_there_is_none() -> None:
         assert event.data["context"]["ip"] == expected
 
 
+NAME = "Dub (Actions)"
+SWITCHES = {
+    "none": (None, {NAME: {"dub_id": "clk_1"}}),
+    "all-on": ({"All": True}, {"All": True, NAME: {"dub_id": "clk_1"}}),
+    "all-off": ({"All": False}, {"All": False}),
+    "on": ({"All": False, NAME: True}, {"All": False, NAME: {"dub_id": "clk_1"}}),
+    "off": ({NAME: False}, {NAME: False}),
+    "options": ({NAME: {"a": 1}}, {NAME: {"a": 1, "dub_id": "clk_1"}}),
+    "own-click": ({NAME: {"dub_id": "own"}}, {NAME: {"dub_id": "own"}}),
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), SWITCHES.values(), ids=SWITCHES)
+def test_the_click_of_the_cookie_goes_where_the_browser_plugin_puts_it(given: Any, expected: Any) -> None:
+    (event,) = read(track(integrations=given), click_id="clk_1")
+    assert isinstance(event, Event)
+    assert event.data["integrations"] == expected
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),

@@ -315,6 +315,16 @@ class TestBrowsers:
         assert endpoint.post("/v1/t", {**EVENT, "writeKey": KEY}, headers=headers).json() == OK
         assert endpoint.arrived()[0]["context"] == {"ip": "127.0.0.1"}
 
+    def test_the_cookie_of_the_site_is_the_click(self, endpoint: Endpoint) -> None:
+        for number, headers in enumerate(
+            [{**ORIGIN, "Cookie": "a=b; dub_id=clk_1"}, {"Cookie": "dub_id=clk_1"}]
+        ):
+            event = {**EVENT, "messageId": str(number)}
+            assert endpoint.post("/v1/t", event, headers={**basic(KEY), **headers}).json() == OK
+        first, second = endpoint.arrived()
+        assert first["integrations"] == {"Dub (Actions)": {"dub_id": "clk_1"}}
+        assert "integrations" not in second  # no browser: somebody's cookie jar
+
 
 class TestDestinations:
     def test_they_are_independent(self, tmp_path: Path) -> None:

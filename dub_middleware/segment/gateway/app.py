@@ -15,6 +15,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from dub_middleware.conversions.outbox import Durability, NewRow, Outbox, open_outbox
 from dub_middleware.conversions.worker import OnError, Reporter, Timing, Worker
+from dub_middleware.cookies import click_id_cookie
 from dub_middleware.errors import ConfigError, DeliveryError, EventError, OutboxError
 from dub_middleware.segment.actions import DubActions
 from dub_middleware.segment.gateway.destinations import CallFunction, EventDestination, Item
@@ -157,14 +158,14 @@ class Gateway:
         body = parse_body(read_body(environ, MAX_BATCH if kind == "batch" else MAX_CALL), kind)
         key = write_key(environ, body)
         if key in self._write_keys:
-            self._accept(self._events(body, kind, _browser(environ)))
+            self._accept(self._events(body, kind, environ))
         else:
             self._report("writeKey", EventError("writeKey", f"{key[:4]}…", "must be one of write_keys"))
         return 200, ACCEPTED, []
 
-    def _events(self, body: dict[str, Any], kind: str, ip: str | None) -> list[Event]:
+    def _events(self, body: dict[str, Any], kind: str, environ: WSGIEnvironment) -> list[Event]:
         events = []
-        for event in read_events(body, kind, datetime.now(timezone.utc), ip=ip):
+        for event in read_events(body, kind, datetime.now(timezone.utc), **_browser(environ)):
             if isinstance(event, Event):
                 events.append(event)
             else:
@@ -209,9 +210,17 @@ def _failure(code: str, message: str) -> bytes:
     return json.dumps({"success": False, "code": code, "message": message}).encode()
 
 
-def _browser(environ: WSGIEnvironment) -> str | None:
-    """The address of a visitor's browser; of a server that sends for its visitors it would mean nothing."""
-    return environ.get("REMOTE_ADDR") if "HTTP_ORIGIN" in environ else None
+def _browser(environ: WSGIEnvironment) -> dict[str, str | None]:
+    """What a browser says of its visitor; of a server that sends for its visitors it would mean nothing.
+
+    The cookie comes along when the endpoint is mounted in the site itself.
+    """
+    if "HTTP_ORIGIN" not in environ:
+        return {}
+    return {
+        "ip": environ.get("REMOTE_ADDR"),
+        "click_id": click_id_cookie(environ.get("HTTP_COOKIE", "")),
+    }
 
 
 def _checked_keys(write_keys: str | Iterable[str]) -> frozenset[str]:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from dub_middleware.conversions import http
+from dub_middleware.conversions.destinations.segment import DUB_ACTIONS
 from dub_middleware.conversions.outbox import storable
 from dub_middleware.errors import EventError
 
@@ -46,14 +47,20 @@ class Event:
 
 
 def read_events(
-    body: Mapping[str, Any], kind: str, received_at: datetime, *, ip: str | None = None
+    body: Mapping[str, Any],
+    kind: str,
+    received_at: datetime,
+    *,
+    ip: str | None = None,
+    click_id: str | None = None,
 ) -> Iterator[Event | EventError]:
     """Yield what the body of a call holds: each event, or why Segment would drop it.
 
     ``kind`` is one of `TYPES`, or ``batch``: then ``context`` and ``integrations`` of the envelope are merged
-    into each event, whose own values win. ``ip`` becomes ``context.ip`` where there is none.
+    into each event, whose own values win. ``ip`` becomes ``context.ip`` and ``click_id`` the
+    ``integrations["Dub (Actions)"].dub_id`` of events that have none.
     """
-    arrival = _Arrival(received_at, http.iso_time(received_at), ip)
+    arrival = _Arrival(received_at, http.iso_time(received_at), ip, click_id)
     if kind != "batch":
         yield _read({**body, "type": kind}, {}, body.get("sentAt"), arrival)
         return
@@ -71,6 +78,7 @@ class _Arrival:
     at: datetime
     text: str
     ip: str | None
+    click_id: str | None
 
 
 def _read(item: Any, shared: Mapping[str, Any], sent_at: Any, arrival: _Arrival) -> Event | EventError:
@@ -95,8 +103,12 @@ def _check(item: Any) -> str:
     if not isinstance(item, dict):
         raise EventError("batch", _kind(item), "must be a list of objects")
     kind = item.get("type")
-    if kind not in TYPES if isinstance(kind, str) else True:
-        raise EventError("type", kind, f"must be one of {', '.join(sorted(TYPES))}")
+    if not isinstance(kind, str) or kind not in TYPES:
+        raise EventError(
+            "type",
+            kind if isinstance(kind, str) else _kind(kind),
+            f"must be one of {', '.join(sorted(TYPES))}",
+        )
     for name in _OBJECTS:
         if not isinstance(item.get(name), dict | None):
             raise EventError(name, _kind(item[name]), "must be an object")
@@ -125,6 +137,8 @@ def _complete(
         data[name] = _merged(value, item.get(name) or {})
     if arrival.ip and not (data.get("context") or {}).get("ip"):
         data["context"] = {**(data.get("context") or {}), "ip": arrival.ip}
+    if arrival.click_id:
+        data["integrations"] = _with_click(data.get("integrations") or {}, arrival.click_id)
     message_id = data.get("messageId")
     if not isinstance(message_id, str) or not message_id:
         data["messageId"] = f"api-{uuid.uuid4().hex}"
@@ -135,6 +149,14 @@ def _complete(
         data["sentAt"] = sent_at
     data["receivedAt"] = arrival.text
     return data
+
+
+def _with_click(switches: Mapping[str, Any], click_id: str) -> Mapping[str, Any]:
+    """Do what Segment loads a plugin into the browser for, where the destination is switched on."""
+    own = switches.get(DUB_ACTIONS, switches.get("All", True))
+    if own is False or (isinstance(own, dict) and own.get("dub_id")):
+        return switches
+    return {**switches, DUB_ACTIONS: {**(own if isinstance(own, dict) else {}), "dub_id": click_id}}
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
