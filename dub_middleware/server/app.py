@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
-
-from werkzeug import Response
 
 from dub_middleware.errors import ConflictError
 from dub_middleware.server.access import Access
 from dub_middleware.server.api import create_api
 from dub_middleware.server.api.auth import Gatekeeper
-from dub_middleware.server.api.openapi import document
 from dub_middleware.server.currencies import Converter
 from dub_middleware.server.dashboard import create_dashboard
 from dub_middleware.server.links import LinkEditor
@@ -101,7 +97,7 @@ class Server:
         if path.startswith("/l/") and domains:
             return self.redirect(_below(environ, "/l"), start_response, domain=domains[0])
         if path == "/openapi.json":
-            return self._openapi(environ, start_response)
+            return self.api(environ, start_response)
         return self.dashboard(environ, start_response)
 
     def start(self) -> None:
@@ -119,10 +115,6 @@ class Server:
             self.segment.close()
         self.visitors.close()
         self.store.close()
-
-    def _openapi(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        text = json.dumps(document(self.api.operations), ensure_ascii=False)
-        return Response(text, content_type="application/json")(environ, start_response)
 
     def _key(self, kind: KeyKind, given: str | None) -> str | None:
         if given is None and any(key.kind == kind for key in self.store.keys.all()):

@@ -73,7 +73,8 @@ def test_domains_are_added_and_the_first_one_is_primary(tmp_path: Path) -> None:
     [
         pytest.param("127.0.0.1:8787", "/", b"<!doctype html>", id="dashboard"),
         pytest.param("127.0.0.1:8787", "/api/nowhere", b'{"error":{"code":"not_found"', id="api"),
-        pytest.param("127.0.0.1:8787", "/openapi.json", b'{"openapi": "3.1', id="openapi"),
+        pytest.param("127.0.0.1:8787", "/openapi.json", b'{"openapi":"3.1', id="openapi"),
+        pytest.param("127.0.0.1:8787", "/api/openapi.json", b'{"openapi":"3.1', id="openapi below api"),
     ],
 )
 def test_host_and_path_say_who_answers(server: Server, host: str, path: str, body: bytes) -> None:

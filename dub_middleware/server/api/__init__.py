@@ -6,6 +6,7 @@ the request and them, because tracking is the busiest thing that the server does
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import re
@@ -17,7 +18,17 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, RequestRedirect, Rule
 
 from dub_middleware.errors import LinkError
-from dub_middleware.server.api import analytics, customers, domains, events, folders, links, tags, tracking
+from dub_middleware.server.api import (
+    analytics,
+    customers,
+    domains,
+    events,
+    folders,
+    links,
+    openapi,
+    tags,
+    tracking,
+)
 from dub_middleware.server.api.cors import CORS_HEADERS
 from dub_middleware.server.api.errors import INTERNAL, ApiError
 from dub_middleware.server.api.operations import ApiRequest, Call, Operation, Resource
@@ -30,7 +41,7 @@ _log = logging.getLogger("dub_middleware.server")
 
 def resources() -> list[Resource]:
     """Everything that the API has, in the order of its document."""
-    others = (links, tags, folders, domains, customers, analytics, events)
+    others = (links, tags, folders, domains, customers, analytics, events, openapi)
     return [*tracking.resources, *(module.resource for module in others)]
 
 
@@ -46,6 +57,11 @@ class Api:
         ]
         self._routes = Map(rules, strict_slashes=False, merge_slashes=False).bind("")
         self._open = {operation.route for operation in operations if operation.cors}
+
+    @functools.cached_property
+    def document(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        return openapi.document(self.operations, resources())
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = ApiRequest(environ)

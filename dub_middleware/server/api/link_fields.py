@@ -18,6 +18,9 @@ def _url(value: str) -> str:
     return url
 
 
+_URL = String(max=32_000, format="uri", check=_url)
+
+
 def _countries(value: dict[str, Any]) -> dict[str, Any]:
     for code in value:
         if code.upper() not in CONTINENTS:
@@ -30,7 +33,7 @@ def _maybe(doc: str, *, most: int | None = None) -> String:
 
 
 def _maybe_url(doc: str) -> String:
-    return String(optional=True, nullable=True, max=32_000, format="uri-reference", check=_url, doc=doc)
+    return String(optional=True, nullable=True, max=32_000, format="uri", check=_url, doc=doc)
 
 
 def _switch(doc: str) -> Boolean:
@@ -40,7 +43,9 @@ def _switch(doc: str) -> Boolean:
 #: what may be changed of many links at once
 COMMON = Object(
     {
-        "url": String(optional=True, max=32_000, doc="Where the link leads.", example="https://shop.test/"),
+        "url": String(
+            optional=True, max=32_000, format="uri", doc="Where the link leads.", example="https://shop.test/"
+        ),
         "tenantId": _maybe("The tenant of your system that makes the link.", most=255),
         "programId": _maybe("The program it belongs to.", most=255),
         "partnerId": _maybe("The partner it belongs to.", most=255),
@@ -64,7 +69,7 @@ COMMON = Object(
         "ios": _maybe_url("Where visitors with iOS are led."),
         "android": _maybe_url("Where visitors with Android are led."),
         "geo": Record(
-            values=String(max=32_000, check=_url),
+            values=_URL,
             optional=True,
             nullable=True,
             check=_countries,
@@ -76,7 +81,7 @@ COMMON = Object(
             for name in (*UTM, "ref")
         },
         "testVariants": Array(
-            Object({"url": String(max=32_000, check=_url), "percentage": Number(min=10, max=90)}),
+            Object({"url": _URL, "percentage": Number(min=10, max=90)}),
             min=2,
             max=4,
             optional=True,
@@ -99,7 +104,7 @@ _OWN = {
 
 NEW_LINK = COMMON.extend(
     {
-        "url": String(max=32_000, doc="Where the link leads.", example="https://shop.test/"),
+        "url": String(max=32_000, format="uri", doc="Where the link leads.", example="https://shop.test/"),
         **_OWN,
         "keyLength": Number(optional=True, min=3, max=190, doc="How long a random key is; 7 when left out."),
         "prefix": String(optional=True, max=100, doc="What a random key begins with, as in `c/` + key."),
