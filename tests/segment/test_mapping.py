@@ -163,10 +163,26 @@ def test_a_mapping_that_asks_for_too_much_is_an_error(mapping: Any) -> None:
         {"f": {"@excludeWhenNull": {"@path": "$.deep"}}},
         {"f": {"@template": "{{list}}"}},
         {"f": {"@if": {"blank": {"@path": "$.list"}, "then": 1}}},
+        {"f": {"@liquid": "{{ list }}"}},
+        {"f": {"@liquid": "{% if list == list %}{% endif %}"}},
+        {"f": {"@liquid": "{{ deep | json }}"}},
         nested(5_000),
         {"f": chain(5_000, "@literal", 1)},
     ],
-    ids=["path", "encode", "decode", "flatten", "nulls", "template", "blank", "mapping", "directives"],
+    ids=[
+        "path",
+        "encode",
+        "decode",
+        "flatten",
+        "nulls",
+        "template",
+        "blank",
+        "liquid",
+        "equals",
+        "json",
+        "mapping",
+        "directives",
+    ],
 )
 def test_what_nests_too_deep_is_an_error(mapping: Any) -> None:
     items: Any = ["x"]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from dub_middleware.conversions.destinations import Sender
 from dub_middleware.conversions.destinations.dub import DUB, DubAPI
-from dub_middleware.conversions.outbox import NewRow, Outbox, open_outbox
+from dub_middleware.conversions.outbox import NewRow, Outbox, open_outbox, storable
 from dub_middleware.conversions.worker import OnError, Reporter, Timing, Worker
 from dub_middleware.errors import MappingError
 from dub_middleware.segment.actions.fields import NAME, default_mappings
@@ -144,7 +144,7 @@ def as_request(outcome: PlannedOutcome) -> Request:
     """Return the request of an outcome that is ``sent``."""
     kind = outcome["path"].rpartition("/")[2]
     body = outcome["body"]
-    return Request(kind, str(body.get("externalId", "")), stringify(body).encode())
+    return Request(kind, storable(body["externalId"]), stringify(body).encode())
 
 
 def _id(message_id: object, number: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dub_middleware.conversions.destinations import Delivery, Outcome, Sender
-from dub_middleware.conversions.outbox import storable
 from dub_middleware.errors import DeliveryError
 from dub_middleware.segment.actions import DubActions, as_request
 from dub_middleware.segment.gateway.destinations import Item
@@ -33,9 +32,7 @@ class ToDub:
             return
         for outcome in self._actions.plan(event.data):
             if outcome["outcome"] == "sent":
-                request = as_request(outcome)
-                # texts of an event may hold what no database takes as a key
-                yield Item(request.kind, storable(request.key), request.payload)
+                yield Item(*as_request(outcome))
             elif outcome["outcome"] == "error":
                 message = f"{outcome['action']}: {outcome['error']}"
                 yield DeliveryError(self.name, "rejected", event.id, message)

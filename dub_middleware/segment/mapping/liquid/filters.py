@@ -11,7 +11,6 @@ from dub_middleware.errors import MappingError
 from dub_middleware.segment.javascript import (
     UNDEFINED,
     is_number,
-    property_of,
     stringify,
     to_number,
     to_string,
@@ -140,12 +139,13 @@ def _json(work: Work, value: Any, *_: Any) -> Any:
 
 
 def _size(work: Work, value: Any, *_: Any) -> Any:
-    length = property_of(plain(value), "length")
-    return (
-        length
-        if truthy(length) and length is not UNDEFINED and not is_nil(value) and truthy(plain(value))
-        else 0
-    )
+    value = plain(value)
+    if isinstance(value, str):
+        return len(units(value))
+    if isinstance(value, (list, tuple)):
+        return len(value)
+    length = value.get("length") if isinstance(value, dict) else None
+    return length if truthy(length) else 0
 
 
 def _end(at: int) -> Filter:

@@ -81,14 +81,18 @@ def number(value: Any) -> float:
     return found if found == found else 0.0
 
 
-def equals(left: Any, right: Any) -> bool:
+def equals(left: Any, right: Any, depth: int = 0) -> bool:
     """Return ``left == right``: types are not converted, arrays are compared by items."""
     if isinstance(left, Special):
         return _equals_special(left, right)
     if isinstance(right, Special):
         return _equals_special(right, left)
     if isinstance(left, (list, tuple)):
-        return isinstance(right, (list, tuple)) and len(left) == len(right) and all(map(equals, left, right))
+        if depth > MAX_DEPTH:
+            raise too_deep()
+        if not isinstance(right, (list, tuple)) or len(left) != len(right):
+            return False
+        return all(equals(mine, other, depth + 1) for mine, other in zip(left, right, strict=True))
     if isinstance(left, (dict, bool)) or isinstance(right, (dict, bool)):
         return left is right  # an object equals itself only
     if isinstance(left, (int, float)) and isinstance(right, (int, float)):
@@ -104,8 +108,6 @@ def _equals_special(special: Special, value: Any) -> bool:
             return True
         if isinstance(value, str):
             return _BLANK.fullmatch(value) is not None
-    if isinstance(value, Special):
-        return value is NIL and False
     return isinstance(value, (str, list, tuple, dict)) and not value
 
 
@@ -119,10 +121,10 @@ def read_property(value: Any, key: Any) -> Any:
         at = key + len(value) if key < 0 else key
         return value[int(at)] if 0 <= at < len(value) and at == int(at) else UNDEFINED
     name = to_string(key)
-    found = property_of(value, name) if truthy(value) or name == "length" else UNDEFINED
+    found = property_of(value, name) if truthy(value) else UNDEFINED
     if found is not UNDEFINED:
         return found
-    if name == "size":
+    if name == "size" or (name == "length" and value == ""):
         return _size(value)
     if is_array and value and name in ("first", "last"):
         return value[0 if name == "first" else -1]
