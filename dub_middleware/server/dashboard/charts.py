@@ -133,17 +133,17 @@ def _flow(height: float, following: Sequence[float]) -> str:
     top, bottom = _edges(height)
     if not following:
         return f"M0,{top}H{WIDTH}V{bottom}H0Z"
-    next_top, next_bottom = _edges(following[0] or 0.0)
-    start, bend = WIDTH * 0.55, WIDTH * 0.78
+    next_top, next_bottom = _edges(following[0])
+    start, bend = 550, 780
     return (
-        f"M0,{top}H{start:g}C{bend:g},{top} {bend:g},{next_top} {WIDTH},{next_top}"
-        f"V{next_bottom}C{bend:g},{next_bottom} {bend:g},{bottom} {start:g},{bottom}H0Z"
+        f"M0,{top}H{start}C{bend},{top} {bend},{next_top} {WIDTH},{next_top}"
+        f"V{next_bottom}C{bend},{next_bottom} {bend},{bottom} {start},{bottom}H0Z"
     )
 
 
-def _edges(height: float) -> tuple[float, float]:
+def _edges(height: float) -> tuple[str, str]:
     half = height * HEIGHT / 2
-    return _round(HEIGHT / 2 - half), _round(HEIGHT / 2 + half)
+    return f"{_round(HEIGHT / 2 - half):g}", f"{_round(HEIGHT / 2 + half):g}"
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:

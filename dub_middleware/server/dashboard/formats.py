@@ -191,11 +191,12 @@ def value(field: str, raw: str) -> str:
 
 
 def _short(value: Decimal) -> str:
+    """Write three digits and a letter: 1.23M, 12.3M, 123M."""
     sign, value = ("−" if value < 0 else ""), abs(value)
     for size, letter in _STEPS:
-        if value >= size:
+        # 999,999.5 is a million by the time it is written
+        if value * 1000 >= size * Decimal("999.5"):
             scaled = value / size
-            digits = 0 if scaled >= 100 else 1 if scaled >= 10 else 2
-            figure = f"{scaled:.{digits}f}"
+            figure = f"{scaled:.{0 if scaled >= 100 else 1 if scaled >= 10 else 2}f}"
             return f"{sign}{figure.rstrip('0').rstrip('.') if '.' in figure else figure}{letter}"
     return f"{sign}{value:,.0f}"

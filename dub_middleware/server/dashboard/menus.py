@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from dub_middleware.server.dashboard import formats
 from dub_middleware.server.dashboard.breakdown import GROUPINGS, name_of
 from dub_middleware.server.dashboard.filters import LABELS, Scope, address
-from dub_middleware.server.dashboard.pages import answer, current_server, viewer_zone
+from dub_middleware.server.dashboard.pages import answer, current_server, page, viewer_zone
 
 blueprint = Blueprint("menus", __name__)
 
@@ -59,7 +59,7 @@ def chips(scope: Scope, endpoint: str) -> list[Chip]:
     ]
 
 
-@blueprint.get("/filter")
+@page(blueprint, "/filter")
 def choose() -> AnyResponse:
     """The form of one filter more, and with a value the way back to the page with it."""
     to = request.args.get("to", PAGES[0])
@@ -101,7 +101,7 @@ class Zone:
     is_chosen: bool
 
 
-@blueprint.get("/timezone")
+@page(blueprint, "/timezone")
 def zone() -> Response:
     """Every time zone, as links back to the page with it."""
     to = request.args.get("to", PAGES[0])

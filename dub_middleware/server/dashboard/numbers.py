@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from dub_middleware.server.dashboard.filters import Scope
-from dub_middleware.server.queries import Counts, Point, Queries, Range, Step, add_up
+from dub_middleware.server.queries import Counts, Point, Queries, Range, Step, add_up, steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,16 +27,17 @@ def numbers(queries: Queries, scope: Scope) -> Numbers:
     """Ask for the numbers of a scope; the totals are the sum of the points, and none of the future counts."""
     period = scope.period(queries)
     previous = period.previous()
-    points = queries.timeseries(period, scope.filters)
-    passed = dataclasses.replace(previous, end=previous.until)
     is_compared = bool(scope.choices.get("compare"))
+    points = queries.timeseries(period, scope.filters)
+    totals = add_up(point.counts for point in points)
+    before = queries.totals(dataclasses.replace(previous, end=previous.until), scope.filters)
     return Numbers(
         period=period,
         points=points,
-        totals=add_up(point.counts for point in points),
-        before=queries.totals(passed, scope.filters),
+        totals=totals,
+        before=before,
         previous_period=previous,
         previous_points=queries.timeseries(previous, scope.filters) if is_compared else [],
-        steps=queries.funnel(period, scope.filters),
-        previous_steps=queries.funnel(passed, scope.filters) if is_compared else [],
+        steps=steps(totals),
+        previous_steps=steps(before) if is_compared else [],
     )

@@ -69,6 +69,7 @@ __all__ = [
     "Range",
     "Step",
     "add_up",
+    "steps",
 ]
 
 
@@ -86,6 +87,26 @@ class Step:
     of_previous: float | None
     dropped: int
     drop_off: float | None
+
+
+def steps(counts: Counts) -> list[Step]:
+    """The funnel that these numbers make."""
+    found: list[Step] = []
+    for name in ("clicks", "leads", "sales"):
+        count = getattr(counts, name)
+        first, previous = (found[0].count, found[-1].count) if found else (count, count)
+        kept = count / previous if previous else None
+        found.append(
+            Step(
+                name=name,
+                count=count,
+                of_first=count / first if first else None,
+                of_previous=kept,
+                dropped=max(0, previous - count),
+                drop_off=None if kept is None else max(0.0, 1 - kept),
+            )
+        )
+    return found
 
 
 class Queries:
@@ -131,23 +152,7 @@ class Queries:
         self, period: Range, filters: Filters | None = None, *, metadata: MetadataQuery = ()
     ) -> list[Step]:
         """Clicks, leads and sales with what each keeps of the first and of the one before."""
-        counts = self.totals(period, filters, metadata=metadata)
-        steps: list[Step] = []
-        for name in ("clicks", "leads", "sales"):
-            count = getattr(counts, name)
-            first, previous = (steps[0].count, steps[-1].count) if steps else (count, count)
-            kept = count / previous if previous else None
-            steps.append(
-                Step(
-                    name=name,
-                    count=count,
-                    of_first=count / first if first else None,
-                    of_previous=kept,
-                    dropped=max(0, previous - count),
-                    drop_off=None if kept is None else max(0.0, 1 - kept),
-                )
-            )
-        return steps
+        return steps(self.totals(period, filters, metadata=metadata))
 
     def breakdown(
         self,

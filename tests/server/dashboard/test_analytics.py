@@ -1,0 +1,154 @@
+"""The analytics page as data: one range for every number, filters that are kept in links, empty answers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from werkzeug.test import Client
+
+if TYPE_CHECKING:
+    from conftest import Record
+
+    from dub_middleware.server.app import Server
+    from standing_clock import Clock
+
+
+def data(client: Client, query: str = "") -> dict[str, Any]:
+    found = client.get(f"/analytics.json?{query}").json
+    assert found is not None
+    assert "totals" in found, found
+    return dict(found)
+
+
+def test_the_tabs_the_chart_the_funnel_and_the_cards_count_the_same(client: Client, history: int) -> None:
+    for interval in ("24h", "today", "7d", "30d", "90d", "1y", "mtd", "qtd", "ytd", "all"):
+        for zone in ("UTC", "Asia/Kathmandu", "America/New_York"):
+            found = data(client, f"interval={interval}&tz={zone}")
+            told = {"chart": [point["counts"] for point in found["timeseries"]]}
+            told |= {
+                name: [row["counts"] for row in found["breakdowns"][name]]
+                for name in ("top_links", "countries", "devices")
+            }
+            sums = {name: sum(counts["clicks"] for counts in rows) for name, rows in told.items()}
+            sums["funnel"] = found["funnel"][0]["count"]
+            assert set(sums.values()) == {found["totals"]["clicks"]}, (interval, zone, sums)
+
+
+def test_today_begins_where_the_reader_is(client: Client, record: Record, clock: Clock) -> None:
+    clock.set(datetime(2026, 3, 17, 18, 30, tzinfo=timezone.utc))  # 00:15 on the 18th in Kathmandu
+    record()
+    clock.set(datetime(2026, 3, 18, 12, tzinfo=timezone.utc))
+    assert data(client, "interval=today")["totals"]["clicks"] == 0
+    assert data(client, "interval=today&tz=Asia/Kathmandu")["totals"]["clicks"] == 1
+    client.set_cookie("dub_tz", "Asia/Kathmandu")
+    assert data(client, "interval=today")["totals"]["clicks"] == 1
+    client.set_cookie("dub_tz", "Nowhere/At_All")
+    assert data(client, "interval=today")["timezone"] == "UTC"
+
+
+def test_the_change_is_against_as_much_of_the_period_before(
+    client: Client, record: Record, clock: Clock
+) -> None:
+    clock.set(datetime(2026, 3, 17, 11, tzinfo=timezone.utc))
+    record()
+    clock.set(datetime(2026, 3, 17, 13, tzinfo=timezone.utc))
+    record()
+    clock.set(datetime(2026, 3, 18, 12, tzinfo=timezone.utc))
+    record()
+    found = data(client, "interval=today&compare=previous")
+    assert found["previousTotals"]["clicks"] == 1, "yesterday until this hour"
+    assert sum(point["counts"]["clicks"] for point in found["previousTimeseries"]) == 2, "its whole line"
+
+
+def test_filters_hold_in_every_number_and_several_values_are_one_of_them(
+    client: Client, history: int
+) -> None:
+    assert data(client, "interval=all&country=DE&country=US")["totals"]["clicks"] == 56
+    assert data(client, "interval=all&country!=DE")["totals"]["clicks"] == 56
+    only = data(client, "interval=all&country=DE&device=Mobile")
+    assert only["totals"]["clicks"] == 14
+    assert [row["value"] for row in only["breakdowns"]["countries"]] == ["DE"]
+    assert only["filters"]["country"] == {"values": ["DE"], "exclude": False}
+
+
+def test_links_on_the_page_keep_its_state(client: Client, history: int) -> None:
+    page = client.get("/?interval=7d&country=DE&metric=leads&tz=Asia/Kathmandu").text
+    tab = re.search(r'href="([^"]+)"[^>]*id="tab-sales"|id="tab-sales" href="([^"]+)"', page)
+    assert tab is not None
+    address = (tab[1] or tab[2]).replace("&amp;", "&")
+    for part in ("interval=7d", "country=DE", "metric=sales", "tz=Asia/Kathmandu"):
+        assert part in address.replace("%2F", "/")
+
+
+def test_money_is_in_the_currency_of_the_workspace(client: Client, server: Server, record: Record) -> None:
+    record(customer="ada", amount=5000)
+    server.store.workspace.change_settings(currency="jpy")
+    assert "¥5,000" in client.get("/?metric=sales").text
+
+
+def test_the_csv_is_the_chart_in_the_zone_on_screen(client: Client, record: Record) -> None:
+    record(customer="ada", amount=1999)
+    answer = client.get("/analytics.csv?interval=7d&tz=Asia/Kathmandu")
+    rows = list(csv.reader(io.StringIO(answer.text)))
+    assert rows[0] == ["day (Asia/Kathmandu)", "clicks", "leads", "sales", "revenue (USD)"]
+    assert len(rows) == 1 + 8
+    assert rows[-1] == ["2026-03-18T00:00:00+05:45", "1", "1", "1", "19.99"]
+
+
+def test_a_breakdown_is_a_page_a_file_and_data(client: Client, history: int) -> None:
+    found = client.get("/breakdown/countries.json?interval=all").json
+    assert found is not None
+    assert {row["label"]: row["counts"]["clicks"] for row in found["rows"]} == {
+        "Germany": 28,
+        "United States": 28,
+        "Nepal": 28,
+    }
+    assert "Nepal,28," in client.get("/breakdown/countries.csv?interval=all").text
+    searched = client.get("/breakdown/countries.json?interval=all&q=nep").json
+    assert searched is not None
+    assert [row["value"] for row in searched["rows"]] == ["NP"]
+    unknown = client.get("/breakdown/planets.json")
+    assert unknown.status_code == 404
+    assert "known are top_links, " in unknown.text
+
+
+def test_an_empty_range_offers_the_last_one_with_data(client: Client, record: Record, clock: Clock) -> None:
+    record()
+    clock.advance(days=5)
+    page = client.get("/?interval=today").text
+    assert "No events in today" in page
+    assert 'href="/?interval=7d"' in page
+    clock.advance(days=700)
+    assert 'href="/?start=2026-03-18&amp;end=2026-03-18"' in client.get("/").text
+
+
+def test_a_filter_that_hides_everything_is_named(client: Client, record: Record) -> None:
+    record(country="DE")
+    page = client.get("/?country=FR&tz=UTC").text
+    assert "No event matches this filter" in page
+    assert "Country is <b>France</b> hides everything there is" in page
+    assert 'class="button primary" href="/?tz=UTC"' in page
+
+
+@pytest.mark.parametrize(
+    ("query", "address"),
+    [
+        ("field=country&value=DE", "/?country=DE"),
+        ("field=country&verb=not&value=DE&country=FR", "/?country!=DE"),
+        ("field=country&value=DE&country=FR&metric=leads", "/?metric=leads&country=FR&country=DE"),
+        ("field=os&value=iOS&to=events.index", "/events?os=iOS"),
+    ],
+)
+def test_the_filter_form_leads_back_with_one_filter_more(client: Client, query: str, address: str) -> None:
+    answer = client.get(f"/filter?{query}")
+    assert answer.status_code == 302
+    assert answer.headers["Location"].replace("%21", "!") == address
+
+
+def test_the_filter_form_leads_nowhere_else(client: Client) -> None:
+    assert client.get("/filter?field=os&value=iOS&to=https://evil.test/").status_code == 404
