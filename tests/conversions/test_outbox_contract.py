@@ -269,7 +269,16 @@ class OutboxContract:
 
         def put(thread: int) -> None:
             for n in range(50):
-                outbox.put([row(f"{thread}-{n}")])
+                one = row(f"{thread}-{n}")
+                while not stored(one):  # busy on a machine that is: the same row again
+                    pass
+
+        def stored(one: NewRow) -> bool:
+            try:
+                outbox.put([one])
+            except OutboxError:
+                return False
+            return True
 
         def take(owner: str) -> None:
             while not stop.is_set() or outbox.pending():

@@ -10,6 +10,7 @@ import pytest
 from dub_middleware.conversions.destinations import Outcome
 from dub_middleware.conversions.outbox import Leased
 from dub_middleware.conversions.worker import Timing
+from dub_middleware.conversions.worker.circuit import Circuit
 from dub_middleware.conversions.worker.clock import JumpingClock
 from dub_middleware.conversions.worker.verdict import after_sending, before_sending, given_back
 
@@ -110,3 +111,23 @@ def test_a_clock_set_forward_makes_nothing_older(
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + jump)
     assert clock.real_age(age) == pytest.approx(real_age, abs=2)
+
+
+def test_a_far_side_that_is_down_is_probed_and_then_not_stormed() -> None:
+    """Five failures in a row: one request at a time, after a rest. Then each success doubles."""
+    circuit = Circuit(TIMING, concurrency=8)
+    for _ in range(4):
+        circuit.learn([Outcome("delivered", 200)], 0.1)
+    assert circuit.allowed == 8
+    for _ in range(4):
+        circuit.learn([Outcome("retry", 500)], 0.1)
+    assert not circuit.is_open
+    circuit.learn([Outcome("ambiguous")], 0.1)
+    assert circuit.is_open
+    assert 0 < circuit.wait() <= 30
+    allowed = []
+    for _ in range(5):
+        allowed.append(circuit.allowed)
+        circuit.learn([Outcome("delivered", 200)], 0.1)
+        assert circuit.wait() == 0
+    assert allowed == [1, 2, 4, 8, 8]

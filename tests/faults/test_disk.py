@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -188,3 +190,25 @@ def test_a_deleted_file_takes_no_event_with_it(
     assert web.flush(30)
     tally({receipt.id for receipt in receipts}, arrivals(segment))
     shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+SYNCS = """
+import sys
+from dub_middleware.conversions.outbox import NewRow, open_outbox
+outbox = open_outbox(sys.argv[1], durability=sys.argv[2])
+for n in range(100):
+    outbox.put([NewRow(str(n), "dub", "lead", str(n), b"{}", 0.0)])
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.parametrize(("durability", "least", "most"), [("power", 100, 130), ("process", 0, 30)])
+def test_power_waits_for_the_disk_at_every_call(
+    outbox: str, tmp_path: Path, durability: str, least: int, most: int
+) -> None:
+    """Seen from outside: one sync to the disk for each commit, or hardly any."""
+    log = tmp_path / "syncs"
+    trace = ["strace", "-f", "-e", "trace=fdatasync,fsync", "-o", str(log), sys.executable, "-c", SYNCS]
+    subprocess.run([*trace, outbox, durability], check=True)
+    syncs = len(re.findall(r"f(?:data)?sync\(", log.read_text()))
+    assert least <= syncs <= most

@@ -22,6 +22,7 @@ from typing import Literal
 
 from dub_middleware.conversions.outbox import sqlite_file
 from dub_middleware.conversions.outbox.guest import Execute
+from dub_middleware.conversions.outbox.schema import VERSION, VERSION_TABLE
 from dub_middleware.conversions.outbox.sql import SQLOutbox, stored_version
 from dub_middleware.errors import OutboxError
 from dub_middleware.process import PerProcess
@@ -217,7 +218,22 @@ class SQLiteOutbox(SQLOutbox):
                 f"connection= is another database ({', '.join(files) or 'in memory'}) than the outbox "
                 f"({self._path}): nobody would deliver the event."
             )
-        self._upgrade(execute, _version(execute))
+        if _version(execute) != VERSION:
+            _create_inside(execute, self._upgrade)
+
+
+def _create_inside(execute: Execute, upgrade: Callable[[Execute, int], None]) -> None:
+    """Make the tables as a whole or not at all: drivers let such statements commit one by one."""
+    execute("SAVEPOINT dub_outbox")
+    try:
+        execute(VERSION_TABLE)  # takes the write lock: from here on nobody else makes them
+        upgrade(execute, stored_version(execute))
+    except BaseException:
+        with contextlib.suppress(Exception):
+            execute("ROLLBACK TO dub_outbox")
+            execute("RELEASE dub_outbox")
+        raise
+    execute("RELEASE dub_outbox")
 
 
 def _begin(connection: sqlite3.Connection, statement: str) -> None:
