@@ -74,6 +74,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "django": {"django"},
     "sqlalchemy": {"server"},
     "urllib3": {"conversions.http"},
+    "liquid": {"segment.mapping"},
     "starlette": set(),
     "requests": set(),
     "httpx": set(),

@@ -209,7 +209,7 @@ class TestMappings:
                 {"partnerAction": "trackSale", "mapping": [], "on": True},
             ])  # fmt: skip
         assert caught.value.errors == (
-            "mapping 1 (trackLead): subscribe: type eos needs a value (at position 4)",
+            "mapping 1 (trackLead): subscribe: type needs an operator and a value (at position 4)",
             "mapping 1 (trackLead): /clickId has an invalid directive: @nope.",
             "mapping 2: partnerAction must be one of trackLead, trackSale, not 5",
             "mapping 3: it must be an object, not str",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,7 +37,7 @@ def test_never_selects_what_is_no_object(event: object) -> None:
         ('type !="track"', 6, "must be followed by '='"),
         ("properties.seats = 5. ", 21, "digit must follow"),
         ("properties.seats = 1.2.3", 22, "one decimal point"),
-        ("type", 4, "needs a value"),  # the end of the text is taken for the operator
+        ("type", 4, "type needs an operator and a value"),
         ('type = "a" and (event = "b"', 15, "no counterpart"),
         ('((type = "a"))', 1, "groups cannot be nested"),
         ("type = x and ()", 13, "no condition"),
@@ -86,6 +89,14 @@ def test_describes_itself_in_english(text: str, english: str) -> None:
 )
 def test_notes_what_is_not_read_as_it_looks(text: str, note: str) -> None:
     assert any(note in said for said in parse_fql(text).notes)
+
+
+def test_loads_no_http_client() -> None:
+    code = (
+        "import sys; from dub_middleware.segment import parse_fql, transform; print('urllib3' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
 
 
 def test_a_plain_subscription_needs_no_note() -> None:

@@ -55,6 +55,7 @@ def test_renders_as_javascript_counts(template: str, expected: str) -> None:
         ("{% if a <> b %}{% endif %}", "the operator <> is not supported"),
         ("{% if a %}", "not supported"),
         ("{{ a | }}", "not supported"),
+        ("{{ " + "a[" * 300 + "a" + "]" * 300 + " }}", "not supported"),
         ("x" * 1001, "limited to 1000 characters"),
         ("\U0001f600" * 501, "limited to 1000 characters"),
     ],

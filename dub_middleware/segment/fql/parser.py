@@ -127,7 +127,10 @@ class _Parser:
         head = token.value.split(".")[0]
         if head in FIELDS or head in OBJECTS or head in _INHERITED:
             operator = self._take(tokens, f"an operator must follow {token.value}", token)
-            value = self._take(tokens, f"{token.value} {operator.value} needs a value", operator)
+            wanted = (
+                "an operator and a value" if operator.kind == "eos" else f"a value after {operator.value}"
+            )
+            value = self._take(tokens, f"{token.value} needs {wanted}", operator)
             if value.kind == "eos":
                 self.notes.append(
                     f"{token.value} {operator.value} has no value, which is read as the text 'eos'"

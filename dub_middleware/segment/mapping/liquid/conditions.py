@@ -30,6 +30,8 @@ from dub_middleware.segment.mapping.liquid.values import (
 
 __all__ = ["Evaluate", "Scope", "condition", "value_of"]
 
+MAX_NESTING = 10  # of paths in the brackets of paths
+
 
 class Scope:
     """The event, and over it what the template has assigned."""
@@ -48,7 +50,7 @@ class Scope:
 Evaluate = Callable[[Scope], Any]
 
 
-def value_of(expression: Expression) -> Evaluate:
+def value_of(expression: Expression, depth: int = 0) -> Evaluate:
     """Return what evaluates a literal or a path. Raises `MappingError` for what is not supported."""
     if isinstance(expression, StringLiteral) and "\\" in expression.value:
         raise MappingError("a backslash in a text is not supported")
@@ -59,7 +61,7 @@ def value_of(expression: Expression) -> Evaluate:
         if isinstance(expression, kind):
             return _always(special)
     if isinstance(expression, Path):
-        return _path(expression)
+        return _path(expression, depth)
     raise MappingError(f"{expression} is not supported")
 
 
@@ -74,11 +76,13 @@ def _always(value: Any) -> Evaluate:
     return lambda scope: value
 
 
-def _path(path: Path) -> Evaluate:
+def _path(path: Path, depth: int) -> Evaluate:
+    if depth > MAX_NESTING:
+        raise MappingError(f"paths nested deeper than {MAX_NESTING} levels are not supported")
     first, *others = path.path
     if not isinstance(first, str):
         raise MappingError(f"{path} is not supported: a path starts with a name")
-    keys = [value_of(part) if isinstance(part, Path) else _always(part) for part in others]
+    keys = [value_of(part, depth + 1) if isinstance(part, Path) else _always(part) for part in others]
 
     def evaluate(scope: Scope) -> Any:
         value = scope.read(first)
