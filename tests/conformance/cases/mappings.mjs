@@ -12,7 +12,7 @@ export const mapped = [
       json: '{"a":[1,2.50,1e3,"\\u00e9"],"b":null}', bad: '{a:1}', tpl: 'Hi {{event}} {{{userId}}}', '{{event}}': 'odd',
       products: [{ sku: 'a', price: 1.5, tags: ['x', 'y'] }, { sku: 'b', price: 0 }, null, 'text', 7],
       nested: { a: { b: { c: 'deep', d: null }, e: [{ f: 1 }, {}] }, '': 'blank key', 'x y': 1, 'dot.ted': 2, 10: 'ten', 2: 'two' },
-      'a b': 'spaced', 'quo"te': 'q', length: 'own', unicode: 'Straße İstanbul ΑΣ 😀 ﬁ', digits: '0123456789',
+      'a b': 'spaced', 'quo"te': 'q', length: 'own', limit: 3, with: { empty: 'full' }, unicode: 'Straße İstanbul ΑΣ 😀 ﬁ', digits: '0123456789',
     },
   },
   {

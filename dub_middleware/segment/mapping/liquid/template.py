@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -73,15 +74,36 @@ _ENVIRONMENT = _Environment()
 
 def compile_source(source: str) -> Resolver:
     """Return what renders a template. Raises `MappingError`."""
-    try:
-        nodes = _ENVIRONMENT.parse(source).nodes
-    except LiquidError as error:
-        cause = error.__cause__
-        raise (
-            cause if isinstance(cause, MappingError) else MappingError(f"not supported: {error.args[0]}")
-        ) from None
-    render = _sequence(nodes)
+    render = _sequence(_parse(source))
     return lambda payload, work: render(Scope(payload), work)
+
+
+def _parse(source: str) -> Sequence[Node]:
+    try:
+        return _ENVIRONMENT.parse(source).nodes
+    except LiquidError as error:
+        rewritten = _with_quoted_words(source)
+        if rewritten != source:
+            return _parse(rewritten)
+        cause = error.__cause__
+        if isinstance(cause, MappingError):
+            raise cause from None
+        raise MappingError(f"not supported: {error.args[0]}") from None
+
+
+# python-liquid takes its own words for no property names, LiquidJS does
+_MARKUP = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_WORD = re.compile(
+    r"""("[^"]*"|'[^']*')|(?<=[\w\]])\.(and|as|blank|cols|contains|continue|else|empty|false|for|if|in|limit"""
+    r"""|nil|not|null|offset|or|required|reversed|true|with)(?![\w?-])"""
+)
+
+
+def _with_quoted_words(source: str) -> str:
+    """Return ``a.limit`` as ``a["limit"]``; the text itself stays."""
+    if "raw" in source:
+        return source  # where markup is text
+    return _MARKUP.sub(lambda part: _WORD.sub(lambda m: m[1] or f'["{m[2]}"]', part[0]), source)
 
 
 def _sequence(nodes: Sequence[Node]) -> Render:
