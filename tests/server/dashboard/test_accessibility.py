@@ -10,8 +10,13 @@ import pytest
 pytest.importorskip("playwright")
 from playwright.sync_api import Page, expect
 
+from dub_middleware.server.store import WebhookDelivery
+
 if TYPE_CHECKING:
     from conftest import Record
+
+    from dub_middleware.server import Server
+    from dub_middleware.server.store import Link
 
 AXE = Path(__file__).parent / "node/node_modules/axe-core/axe.min.js"
 
@@ -63,6 +68,51 @@ def test_pages_with_events(view: Page, site: str, history: int) -> None:
         view.goto(site + path)
         expect(view.locator("main")).to_be_visible()
         assert_sound(view)
+
+
+def test_pages_with_forms_and_lists(
+    view: Page, site: str, server: Server, link: Link, record: Record
+) -> None:
+    record(customer="ada", amount=4900, name="Ada")
+    customer = server.store.customers.get_by_external_id("ada")
+    assert customer is not None
+    webhook = server.store.webhooks.create("Shop", "https://shop.test/hook", ["lead.created"])
+    for status, answer in ((200, '{"ok": true}'), (500, "oops"), (None, "timed out")):
+        entry = WebhookDelivery(
+            webhook_id=webhook.id,
+            event_id="evt_1",
+            event="lead.created",
+            url=webhook.url,
+            body='{"id": "evt_1"}',
+            attempt=2,
+            status=status,
+            response=answer,
+            duration_ms=12,
+        )
+        server.store.webhooks.log(entry, succeeded=status == 200)
+    for path in (
+        "/links",
+        "/links/new",
+        f"/links/{link.id}?done=saved",
+        "/customers",
+        f"/customers/{customer.id}",
+        "/webhooks",
+        f"/webhooks/{webhook.id}",
+        "/settings",
+        "/install",
+    ):
+        view.goto(site + path)
+        view.evaluate("document.querySelectorAll('main details:not(.menu)').forEach(it => it.open = true)")
+        assert_sound(view)
+
+
+def test_forms_that_were_refused(page: Page, site: str) -> None:
+    for path, button in (("/links/new", "Create the link"), ("/webhooks/new", "Create the webhook")):
+        page.goto(site + path)
+        page.locator("main form").first.evaluate("form => form.noValidate = true")
+        page.get_by_role("button", name=button).click()
+        expect(page.locator(".error, .notice.failed").first).to_be_visible()
+        assert_sound(page)
 
 
 def test_what_opens_on_a_page(view: Page, site: str, history: int) -> None:
