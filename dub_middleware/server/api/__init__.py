@@ -26,6 +26,7 @@ from dub_middleware.server.api import (
     folders,
     links,
     openapi,
+    qr_codes,
     tags,
     tracking,
 )
@@ -41,7 +42,7 @@ _log = logging.getLogger("dub_middleware.server")
 
 def resources() -> list[Resource]:
     """Everything that the API has, in the order of its document."""
-    others = (links, tags, folders, domains, customers, analytics, events, openapi)
+    others = (links, tags, folders, domains, customers, qr_codes, analytics, events, openapi)
     return [*tracking.resources, *(module.resource for module in others)]
 
 

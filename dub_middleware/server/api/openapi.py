@@ -76,7 +76,7 @@ def _operation(operation: Operation, components: dict[str, Any]) -> dict[str, An
             *_query(operation.query, components),
         ],
         "responses": {
-            str(operation.status): _response("Done.", operation.answer, components),
+            str(operation.status): _answer(operation, components),
             **{str(status): _response(_REASONS[status], ERROR, components) for status in _errors(operation)},
         },
     }
@@ -99,6 +99,12 @@ def _parameter(name: str, schema: Schema, place: str, components: dict[str, Any]
         if key in described:
             parameter[key] = described.pop(key)
     return parameter | {"schema": described}
+
+
+def _answer(operation: Operation, components: dict[str, Any]) -> dict[str, Any]:
+    if operation.media != "application/json":
+        return {"description": "Done.", "content": {operation.media: {}}}
+    return _response("Done.", operation.answer, components)
 
 
 def _response(doc: str, schema: Schema | None, components: dict[str, Any]) -> dict[str, Any]:

@@ -64,8 +64,8 @@ class Operation:
 
     ``guard`` runs between reading the JSON and judging it. ``cors`` opens it to any origin.
     ``is_analytics`` counts under the limit of analytics. ``hides_limits`` marks answers that in Dub carry no
-    rate limit headers when all is well. ``status`` is that of the answer; ``errors`` are those besides
-    what follows from the rest.
+    rate limit headers when all is well. ``status`` is that of the answer, ``media`` what it is; ``errors``
+    are those besides what follows from the rest.
     """
 
     method: str
@@ -77,6 +77,7 @@ class Operation:
     body: Schema | None = None
     answer: Schema | None = None
     status: int = 200
+    media: str = "application/json"
     auth: Auth | None = "secret"
     scope: str | None = None
     cors: bool = False

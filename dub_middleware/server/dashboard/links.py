@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any, Literal, cast
 
 from flask import Blueprint, Response, abort, render_template, request, url_for
@@ -12,6 +11,7 @@ from dub_middleware.errors import LinkError
 from dub_middleware.server.dashboard.forms import PER_PAGE, done, is_on, notice, page_number, text
 from dub_middleware.server.dashboard.pages import answer, current_server, page, viewer_zone
 from dub_middleware.server.links.urls import UTM, with_parameters
+from dub_middleware.server.qr_codes import Kind, qr_code
 from dub_middleware.server.store import Link, LinkQuery
 
 blueprint = Blueprint("links", __name__)
@@ -120,13 +120,9 @@ def qr(link_id: str, kind: str) -> Response:
     """The QR code of a link, as an SVG or PNG image."""
     if kind not in ("svg", "png"):
         abort(404)
-    import segno
-
     link = _link(link_id)
-    code = segno.make(f"{current_server().objects.short_link(link)}?qr=1", error="m", micro=False)
-    image = io.BytesIO()
-    code.save(image, kind=kind, scale=8 if kind == "svg" else 16, border=2, light="#fff")
-    response = Response(image.getvalue(), mimetype="image/svg+xml" if kind == "svg" else "image/png")
+    image = qr_code(f"{current_server().objects.short_link(link)}?qr=1", cast("Kind", kind))
+    response = Response(image, mimetype="image/svg+xml" if kind == "svg" else "image/png")
     if "download" in request.args:
         name = f"{link.domain}-{link.key}".replace("/", "-").encode("ascii", "ignore").decode()
         response.headers["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
