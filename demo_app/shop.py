@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dub_middleware import Visit
+from dub_middleware import OutboxError, Visit
+from dub_middleware.conversions import Conversions, Receipt
 
 HERE = Path(__file__).parent
 TEMPLATES = HERE / "templates"
 STATIC = HERE / "static"
+
+#: what the foot of the label leads to, where no Dub runs beside the shop
+LINKS = (
+    ("Arrive by a Dub link", "/?dub_id=test"),
+    ("…by a redirect that drops the query", "/launch?dub_id=launch-day"),
+)
 
 #: signs the sessions and seals the click; one for each run unless SHOP_SECRET_KEY says otherwise
 SECRET_KEY = os.environ.get("SHOP_SECRET_KEY") or secrets.token_hex(32)
@@ -66,8 +73,13 @@ def plan_of(key: str | None) -> Plan:
     return PLANS.get(key or "", PLANS["anvil"])
 
 
-def sign_up(form: Mapping[str, str], session: MutableMapping[str, Any], visit: Visit) -> dict[str, str]:
-    """Keep the customer in the session; return what is wrong with *form*, by field."""
+def sign_up(
+    form: Mapping[str, str],
+    session: MutableMapping[str, Any],
+    visit: Visit,
+    track_lead: Callable[..., Receipt],
+) -> dict[str, str]:
+    """Keep the customer in the session and track the lead; return what is wrong with *form*, by field."""
     name, email = form.get("name", "").strip(), form.get("email", "").strip()
     errors = {}
     if not 1 <= len(name) <= 80:
@@ -75,26 +87,69 @@ def sign_up(form: Mapping[str, str], session: MutableMapping[str, Any], visit: V
     if not 3 <= len(email) <= 120 or "@" not in email[1:-1]:
         errors["email"] = "That is not an email address, such as ada@example.com."
     if not errors:
-        # the place for dub.track_lead(...): everything it takes is here
+        id_ = secrets.token_hex(4)
+        receipt = track_lead(customer_external_id=id_, customer_name=name, customer_email=email)
         session["customer"] = {
-            "id": secrets.token_hex(4),
+            "id": id_,
             "name": name,
             "email": email,
             "click_id": visit.click_id,
+            "receipt": receipt.id,
         }
+        session.pop("order", None)
     return errors
 
 
-def check_out(form: Mapping[str, str], session: MutableMapping[str, Any], visit: Visit) -> None:
-    """Keep the order in the session."""
+def check_out(
+    form: Mapping[str, str],
+    session: MutableMapping[str, Any],
+    visit: Visit,
+    track_sale: Callable[..., Receipt],
+) -> None:
+    """Keep the order in the session and track the sale."""
     plan = plan_of(form.get("plan"))
-    # the place for dub.track_sale(...): everything it takes is here
+    number = f"ACME-{secrets.token_hex(3).upper()}"
+    receipt = track_sale(
+        customer_external_id=session["customer"]["id"],
+        amount=plan.amount,
+        invoice_id=number,  # a repeated form counts once
+        metadata={"plan": plan.key},
+    )
     session["order"] = {
-        "number": f"ACME-{secrets.token_hex(3).upper()}",
+        "number": number,
         "plan": plan.key,
         "amount": plan.amount,
         "click_id": visit.click_id,
+        "receipt": receipt.id,
     }
+
+
+#: the states of a receipt in the words of the label
+STATES = {
+    "pending": "queued",
+    "delivered": "delivered",
+    "duplicate": "delivered, known already",
+    "not_attributed": "delivered, belongs to no click",
+    "unconfirmed": "delivered, unconfirmed",
+    "rejected": "refused, see the log",
+    "refused": "refused, see the log",
+    "expired": "given up",
+    "dead": "given up",
+    "unknown": "settled long ago",
+}
+
+
+def receipts(session: Mapping[str, Any], conversions: Conversions) -> list[tuple[str, str, bool]]:
+    """Return what became of this customer's lead and sale: name, state, is it good news."""
+    rows = []
+    for name, kept in (("Lead", session.get("customer")), ("Sale", session.get("order"))):
+        if kept:
+            try:
+                state = conversions.receipt(kept["receipt"]).state if kept["receipt"] else "refused"
+            except OutboxError:
+                state = "unknown"
+            rows.append((name, STATES[state], state == "delivered"))
+    return rows
 
 
 def policy(nonce: str) -> str:
@@ -105,7 +160,7 @@ def policy(nonce: str) -> str:
     )
 
 
-def label(visit: Visit, script: str) -> list[tuple[str, str, bool]]:
+def label(visit: Visit, script: str, receipts: list[tuple[str, str, bool]]) -> list[tuple[str, str, bool]]:
     """Return what the middleware did, *script* being what the page carries: name, value, is it good news."""
     is_set = bool(visit.capture.cookies)
     if not visit:
@@ -122,5 +177,6 @@ def label(visit: Visit, script: str) -> list[tuple[str, str, bool]]:
         ("Click", click, bool(visit)),
         ("Cookie", cookie, is_set),
         ("Sealed", sealed, visit.is_sealed),
+        *receipts,
         ("Script", script, True),
     ]

@@ -60,7 +60,9 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A browser profile of this test alone: own cookies, cache and storage."""
     _show_event_loop(browser)
-    fresh = browser.new_context()
+    # as people have it: one that calls itself headless counts as a bot, whose clicks are not recorded
+    agent = f"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{browser.version}"
+    fresh = browser.new_context(user_agent=f"{agent} Safari/537.36")
     fresh.set_default_timeout(10_000)
     yield fresh
     fresh.close()

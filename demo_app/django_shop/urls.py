@@ -16,6 +16,7 @@ urlpatterns = [
     path("checkout", views.checkout),
     path("account", views.account),
     path("account/forget", views.forget),
+    path("receipts", views.receipts),
     re_path(r"^static/(?P<path>.*)$", serve, {"document_root": shop.STATIC}),
 ]
 handler404 = views.missing

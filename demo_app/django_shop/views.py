@@ -6,11 +6,13 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from demo_app import shop
+from dub_middleware.django import conversions
 from dub_middleware.django.conf import site
 
 
@@ -33,10 +35,14 @@ def page(request: HttpRequest, name: str, *, status: int = 200, **values: Any) -
     context = {
         "page": name,
         "framework": "Django",
+        "nonce": request.csp_nonce,
+        "links": settings.SHOP_LINKS,
         "plans": shop.PLANS,
         "customer": request.session.get("customer"),
         "order": request.session.get("order"),
-        "label": shop.label(request.dub, f"{script.variant} · {script.url}"),
+        "label": shop.label(
+            request.dub, f"{script.variant} · {script.url}", shop.receipts(request.session, conversions())
+        ),
         **values,
     }
     return render(request, f"{name}.html", context, status=status)
@@ -63,7 +69,7 @@ def signup(request: HttpRequest) -> HttpResponse:
     plan = shop.plan_of(request.GET.get("plan"))
     if request.method == "GET":
         return page(request, "signup", plan=plan, errors={}, form={})
-    if errors := shop.sign_up(request.POST, request.session, request.dub):
+    if errors := shop.sign_up(request.POST, request.session, request.dub, request.dub.track_lead):
         return page(request, "signup", plan=plan, errors=errors, form=request.POST, status=422)
     return HttpResponseRedirect(f"/checkout?plan={plan.key}")
 
@@ -75,13 +81,19 @@ def checkout(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(f"/signup?plan={plan.key}")
     if request.method == "GET":
         return page(request, "checkout", plan=plan, click_id=request.dub.click_id)
-    shop.check_out(request.POST, request.session, request.dub)
+    shop.check_out(request.POST, request.session, request.dub, request.dub.track_sale)
     return HttpResponseRedirect("/account")
 
 
 @require_GET
 def account(request: HttpRequest) -> HttpResponse:
     return page(request, "account")
+
+
+@require_GET
+def receipts(request: HttpRequest) -> HttpResponse:
+    """What the label asks for until everything has arrived."""
+    return JsonResponse(shop.receipts(request.session, conversions()), safe=False)
 
 
 @require_POST

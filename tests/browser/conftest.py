@@ -10,7 +10,7 @@ import pytest
 
 from dub_middleware import DubMiddleware
 from stub_http import Reply, Request, StubServer
-from wsgi_site import WSGISite
+from wsgi_server import serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
@@ -47,7 +47,17 @@ def api() -> Iterator[TrackingAPI]:
         yield server
 
 
-Serve = Callable[..., WSGISite]
+class Site:
+    """A site that Chromium in the tests finds under every host name."""
+
+    def __init__(self, base: str) -> None:
+        self._port = base.rpartition(":")[2]
+
+    def url(self, host: str = "www.shop.test") -> str:
+        return f"http://{host}:{self._port}"
+
+
+Serve = Callable[..., Site]
 
 
 @pytest.fixture
@@ -55,12 +65,12 @@ def serve() -> Iterator[Serve]:
     """A function that serves one HTML page at every address, wrapped with the given options."""
     with ExitStack() as stack:
 
-        def start(html: str = HOME, **options: Any) -> WSGISite:
+        def start(html: str = HOME, **options: Any) -> Site:
             def app(environ: Any, start_response: Any) -> list[bytes]:
                 start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
                 return [html.encode()]
 
-            return stack.enter_context(WSGISite(DubMiddleware(app, **options)))
+            return Site(stack.enter_context(serving(DubMiddleware(app, **options))))
 
         yield start
 

@@ -13,7 +13,7 @@ from dub_middleware import DubMiddleware
 from dub_stub import refuse
 from stub_http import status
 from waiting import wait_until
-from wsgi_site import WSGISite
+from wsgi_server import serving
 
 if TYPE_CHECKING:
     from conftest import Serve, TrackingAPI
@@ -273,8 +273,8 @@ def test_under_a_strict_policy_the_script_runs(page: Page, serve: Serve) -> None
         start_response("200 OK", [kind, ("Content-Security-Policy", policy)])
         return [html.encode()]
 
-    with WSGISite(DubMiddleware(app)) as site:
-        page.goto(site.url())
+    with serving(DubMiddleware(app)) as url:
+        page.goto(url)
         assert evaluate(page, "typeof _dubAnalytics") == "object"
 
 

@@ -6,10 +6,15 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
+
+from waiting import wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -17,28 +22,58 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="module")
-def shops() -> Iterator[dict[str, str]]:
-    """The addresses of both shops, from what the command prints; Ctrl-C must end it cleanly."""
-    command = [sys.executable, "-m", "demo_app", "--port", "0"]
+@dataclass(frozen=True)
+class Shop:
+    """Where one of the shops is, its short link, and the dashboard that counts."""
+
+    url: str
+    short_link: str
+    dashboard: str
+
+
+@contextmanager
+def demo(*options: str) -> Iterator[dict[str, Shop]]:
+    """Run what `make demo` runs, read the addresses that it prints; Ctrl-C must end it cleanly."""
+    command = [sys.executable, "-m", "demo_app", "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        found: dict[str, str] = {}
         assert process.stdout is not None
-        for line in process.stdout:
-            if match := re.fullmatch(r"\s+(Flask|Django)\s+(http://localhost:\d+)/\s*", line):
-                found[match[1]] = match[2]
-            if len(found) == 2:
-                break
+        told = read_until(process.stdout, "Ctrl-C")
+        links = re.findall(r"Short link +(\S+)", told)
+        shops = re.findall(r"Shop +(\S+)/\n", told)
+        [dashboard] = re.findall(r"Dashboard +(\S+)/\n", told)
         try:
-            yield found
+            yield {
+                name: Shop(shop, link, dashboard)
+                for name, shop, link in zip(("Flask", "Django"), shops, links, strict=True)
+            }
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=10) == 0
+            assert process.wait(timeout=20) == 0
+
+
+def read_until(lines: Iterable[str], last: str) -> str:
+    read = []
+    for line in lines:
+        read.append(line)
+        if last in line:
+            break
+    return "".join(read)
+
+
+@pytest.fixture(scope="module")
+def shops() -> Iterator[dict[str, Shop]]:
+    with demo() as found:
+        yield found
 
 
 @pytest.fixture(params=["Flask", "Django"])
-def shop(request: pytest.FixtureRequest, shops: dict[str, str]) -> str:
+def place(request: pytest.FixtureRequest, shops: dict[str, Shop]) -> Shop:
     return shops[request.param]
+
+
+@pytest.fixture
+def shop(place: Shop) -> str:
+    return place.url
 
 
 def cookies(context: BrowserContext) -> dict[str, str]:
@@ -99,16 +134,60 @@ def test_the_script_runs_under_the_strict_policy(page: Page, shop: str, path: st
     assert [text for text in told if "404" not in text] == []
 
 
-def test_an_order_shows_the_click_id_that_a_sale_would_carry(page: Page, shop: str) -> None:
-    page.goto(f"{shop}/signup?plan=boulder&dub_id=buyer")
+def test_a_form_that_lacks_something_says_so(page: Page, shop: str) -> None:
+    page.goto(f"{shop}/signup?plan=boulder")
     page.get_by_role("button", name="Sign up").click()
     assert page.locator("#email-error").is_visible()
+
+
+def sign_up_and_pay(page: Page) -> None:
+    """From any page of the shop to the account, by what a visitor clicks and types."""
+    page.get_by_role("link", name="Sign up").click()
     page.get_by_label("Name").fill("Ada <Lovelace>")
     page.get_by_label("Email").fill("ada@example.com")
     page.get_by_role("button", name="Sign up").click()
-    page.get_by_role("button", name="Pay $199").click()
-    page.wait_for_url(f"{shop}/account")
-    assert page.get_by_role("heading", level=1).inner_text() == "Look up, Ada <Lovelace>."
-    assert page.locator(".pair code", has_text="buyer").count() == 2
+    page.get_by_role("button", name="Pay $49").click()
+    page.get_by_role("heading", name="Look up, Ada <Lovelace>.").wait_for()
+
+
+def counted(page: Page, place: Shop) -> dict[str, Any]:
+    """What the dashboard counts for the short link of one shop."""
+    answer = page.request.get(
+        f"{place.dashboard}/analytics.json?{urlencode({'url': f'{place.url}/', 'interval': '24h'})}"
+    )
+    found: dict[str, Any] = answer.json()["totals"]
+    return found
+
+
+def from_short_link_to_dashboard(page: Page, place: Shop) -> None:
+    page.goto(place.short_link)
+    assert page.url.startswith(f"{place.url}/?dub_id=")
+    click_id = label(page)["click id"]
+    sign_up_and_pay(page)
+    assert page.locator(".pair code", has_text=click_id).count() == 2
+    for name in ("Lead", "Sale"):
+        page.locator(f".label [data-name={name}] dd", has_text="delivered").wait_for()
+    # behind Segment's endpoint they are on their way to Dub for another moment
+    totals = wait_until(lambda: (it := counted(page, place))["sales"] and it, what="the sale at Dub")
+    assert (totals["clicks"], totals["leads"], totals["sales"], totals["saleAmount"]) == (1, 1, 1, 4900)
+
+
+def test_a_visitor_clicks_signs_up_and_buys_and_the_dashboard_shows_it(page: Page, place: Shop) -> None:
+    from_short_link_to_dashboard(page, place)
     page.get_by_role("button", name="Sign out").click()
     assert page.get_by_role("heading", level=1).inner_text() == "Nobody is signed in."
+    of_shop = urlencode({"url": f"{place.url}/", "interval": "24h"})
+    for view in ("/?view=series", "/?view=funnel", "/events?event=sales"):
+        page.goto(f"{place.dashboard}{view}&{of_shop}")
+        page.locator("main").get_by_text("$49.00").first.wait_for()
+
+
+def test_the_same_through_segment_and_its_destination_for_dub(page: Page) -> None:
+    with demo("--segment") as found:
+        from_short_link_to_dashboard(page, found["Flask"])
+
+
+def test_a_partners_link_is_asked_for_by_the_script(page: Page, context: BrowserContext, place: Shop) -> None:
+    with page.expect_response(f"{place.url}/_dub/track/click") as answered:
+        page.goto(f"{place.url}/?via={place.short_link.rpartition('/')[2]}")
+    assert answered.value.json()["clickId"] == cookies(context)["dub_id"]
