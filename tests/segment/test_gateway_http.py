@@ -443,6 +443,7 @@ WRONG: dict[str, tuple[list[Any], Any, str]] = {
     "twice": ([print, print], KEY, "each once"),
     "no-key": ([print], [], "write_keys must be"),
     "empty-key": ([print], "", "write_keys must be"),
+    "key-of-another-type": ([print], [7], "write_keys must be"),
     "key-with-colon": ([print], ["a:b"], "write_keys must be"),
 }
 

@@ -40,11 +40,8 @@ ROUTES = {
     "/v1/import": "batch",
 }
 ACCEPTED = b'{"success": true}'
-# The write key is public in a browser and no cookie is read, so every origin may send.
+# A browser's write key is public, so every origin may send. Without credentials: see `_browser`.
 CORS = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", "Retry-After")]
-Headers = Sequence[tuple[str, str]]
-Response = tuple[int, bytes, Headers]
-
 PREFLIGHT = [
     ("Access-Control-Allow-Methods", "POST"),
     ("Access-Control-Allow-Headers", "Authorization, Content-Encoding, Content-Type, X-Retry-Count"),
@@ -53,6 +50,7 @@ PREFLIGHT = [
 
 log = logging.getLogger("dub_middleware.segment")
 
+Response = tuple[int, bytes, Sequence[tuple[str, str]]]
 Destinations = Iterable[DubActions | EventDestination | Callable[[dict[str, Any]], object]]
 
 
@@ -103,8 +101,8 @@ class Gateway:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        self.start()
         try:
+            self.start()
             status, body, headers = self._respond(environ)
         except Refusal as refusal:
             status, body, headers = refusal.status, _failure(refusal.code, str(refusal)), refusal.headers
@@ -198,11 +196,15 @@ class Gateway:
             )
             self._report(f"dropped {destination.name}", failed)
             return []
-        ids = [event.id, *(f"{event.id}/{number}" for number in range(1, len(items)))]
         return [
-            NewRow(id_, destination.name, item.kind, item.key, item.payload, now)
-            for id_, item in zip(ids, items, strict=False)
+            NewRow(_row_id(event, number), destination.name, item.kind, item.key, item.payload, now)
+            for number, item in enumerate(items)
         ]
+
+
+def _row_id(event: Event, number: int) -> str:
+    # unique in the outbox, which so drops what comes again
+    return f"{event.id}/{number}" if number else event.id
 
 
 def _failure(code: str, message: str) -> bytes:
@@ -224,8 +226,9 @@ def _browser(environ: WSGIEnvironment) -> dict[str, str | None]:
 
 
 def _checked_keys(write_keys: str | Iterable[str]) -> frozenset[str]:
-    keys = [write_keys] if isinstance(write_keys, str) else list(write_keys)
-    if not keys or not all(re.fullmatch(r"[!-9;-~]+", str(key)) for key in keys):
+    given: list[object] = [write_keys] if isinstance(write_keys, str) else list(write_keys)
+    keys = [key for key in given if isinstance(key, str) and re.fullmatch(r"[!-9;-~]+", key)]
+    if not keys or len(keys) < len(given):
         raise ConfigError(
             "write_keys",
             "write_keys must be one or more texts of printable ASCII characters without spaces and colons.",

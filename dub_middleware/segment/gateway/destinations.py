@@ -58,6 +58,9 @@ class ForwardToSegment(Segment):
 _OURS = ("originalTimestamp", "sentAt", "receivedAt")
 
 
+_APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
 class JSONLines:
     """Append every event to a file, one JSON object a line; lines of several processes never mix.
 
@@ -88,8 +91,7 @@ class JSONLines:
         """Do nothing: the file is open during `send` only."""
 
     def _append(self, lines: bytes) -> None:
-        # whatever the umask: the events hold personal data
-        file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        file = os.open(self._path, _APPEND, 0o600)  # whatever the umask: the events hold personal data
         try:
             _lock(file)
             size = os.lseek(file, 0, os.SEEK_END)
