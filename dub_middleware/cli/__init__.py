@@ -15,6 +15,9 @@ COMMANDS: dict[str, str] = {
     "deliver": "Deliver what the outbox holds, as a process of its own.",
     "serve": "Run short links, the tracking API, webhooks and the dashboard on this machine.",
     "segment": "Try events on mappings of Segment's destination Dub (Actions), without sending them.",
+    "links": "Create and list short links, on a server of yours or at Dub.",
+    "analytics": "Show how many clicks, leads and sales there were, as a chart.",
+    "events": "Follow clicks, leads and sales as they come.",
     "keys": "Make, list and revoke the API keys of a server.",
 }
 

@@ -1,19 +1,21 @@
-"""What commands put on a terminal: tables, moments, a progress bar."""
+"""What commands put on a terminal: tables, colours, moments, a progress bar."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 
 BAR = 30
+_COLORS = {"green": 32, "blue": 34, "magenta": 35, "cyan": 36, "grey": 90}
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = False) -> None:
     """Print aligned columns, cut to the width of the terminal; ``numbers`` aligns all but the first right."""
-    table = [list(head), *([_plain(cell) for cell in row] for row in rows)]
+    table = [list(head), *([plain(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(head))]
     limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for row in table:
@@ -69,6 +71,13 @@ def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _plain(text: str) -> str:
-    # an answer of the far side is shown here: it must not move the cursor
+def paint(text: str, color: str, *, bold: bool = False) -> str:
+    """Return the text in a colour where standard output shows one (https://no-color.org)."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\x1b[{'1;' if bold else ''}{_COLORS[color]}m{text}\x1b[0m"
+
+
+def plain(text: str) -> str:
+    """Return the text without what could move the cursor."""
     return "".join(character if character.isprintable() else " " for character in text)

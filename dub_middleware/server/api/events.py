@@ -6,7 +6,8 @@ from typing import Any
 
 from dub_middleware.server.api import paging
 from dub_middleware.server.api.answers import CLICK, EVENT_CUSTOMER, LINK, count, moment, text
-from dub_middleware.server.api.filters import FILTERS, question
+from dub_middleware.server.api.errors import ApiError
+from dub_middleware.server.api.filters import CONDITIONS, FILTERS, chosen_filters, question
 from dub_middleware.server.api.operations import Call, Resource
 from dub_middleware.server.api.schema import (
     Array,
@@ -70,6 +71,20 @@ _ROW = Union(
         ),
     )
 )
+
+
+def _limit(default: int) -> Number:
+    return Number(
+        coerce=True,
+        integer="Page size must be an integer.",
+        message="Page size must be a number.",
+        above=(0, "Page size must be greater than 0."),
+        max=(1000, "Max page size is 1000."),
+        default=default,
+        doc="How many events there are at most.",
+    )
+
+
 _QUERY = Object(
     {
         "event": Choice(
@@ -79,20 +94,27 @@ _QUERY = Object(
             doc="What is listed.",
         ),
         "page": paging.page_number(),
-        "limit": Number(
-            coerce=True,
-            integer="Page size must be an integer.",
-            message="Page size must be a number.",
-            above=(0, "Page size must be greater than 0."),
-            max=(1000, "Max page size is 1000."),
-            default=100,
-            doc="How many events a page has.",
-        ),
+        "limit": _limit(100),
         "sortOrder": Choice(("asc", "desc"), optional=True, doc="Newest first when left out."),
         "sortBy": Choice(("timestamp",), default="timestamp"),
         "order": Choice(("asc", "desc"), optional=True, deprecated=True),
         **FILTERS,
     }
+)
+_LIVE = Object(
+    {
+        "cursor": String(optional=True, doc="The cursor of the answer before."),
+        "event": Array(Choice(_EVENTS_BY_NAME), split=True, optional=True, doc="What is listed; everything."),
+        "limit": _limit(50),
+        **CONDITIONS,
+    }
+)
+_LIVE_ANSWER = Object(
+    {
+        "events": Array(_ROW, doc="Oldest first, each once, however often one asks."),
+        "cursor": text("What to ask with next."),
+    },
+    name="LiveEvents",
 )
 
 
@@ -119,6 +141,31 @@ def list_events(call: Call) -> list[Values]:
         of_links=True,
     )
     return [_row(call, event) for event in found]
+
+
+@resource.get(
+    "/events/live",
+    query=_LIVE,
+    answer=_LIVE_ANSWER,
+    scope="analytics.read",
+    errors=(404,),
+)
+def follow_events(call: Call) -> Values:
+    """Follow the events as they come: the latest ones, then whatever comes behind the cursor."""
+    query = call.query
+    cursor = query.get("cursor") or None
+    try:
+        found, cursor = call.server.queries.live(
+            cursor,
+            chosen_filters(call),
+            types=[_KINDS[name] for name in query.get("event") or ()],
+            limit=query["limit"],
+        )
+    except ValueError:
+        raise ApiError("unprocessable_entity", "Invalid cursor: it is none that an answer gave.") from None
+    if not query.get("cursor"):
+        found.reverse()
+    return {"events": [_row(call, event) for event in found if event.link is not None], "cursor": cursor}
 
 
 def _row(call: Call, event: Event) -> Values:

@@ -66,19 +66,23 @@ def _list(name: str) -> String:
     )
 
 
+#: which events, whenever they were
+CONDITIONS: dict[str, Schema] = {
+    **{name: _list(name) for name in (*_LISTS, *_NOTHING)},
+    "root": Boolean(from_text=True, optional=True, doc="Links of bare domains only, or all others only."),
+    "saleType": Choice(("new", "recurring"), optional=True, doc="First sales of customers, or later ones."),
+    "qr": Boolean(from_text=True, optional=True, deprecated=True),
+}
 #: the parameters of analytics and of events
 FILTERS: dict[str, Schema] = {
     "interval": Choice(INTERVALS, optional=True, doc="The range of time; `30d` when nothing is said of it."),
     "start": String(optional=True, doc="Where the range begins, instead of an interval."),
     "end": String(optional=True, doc="Where it ends; now when left out."),
     "timezone": String(optional=True, doc="The IANA time zone that days are of; UTC when left out."),
-    **{name: _list(name) for name in (*_LISTS, *_NOTHING)},
-    "root": Boolean(from_text=True, optional=True, doc="Links of bare domains only, or all others only."),
-    "saleType": Choice(("new", "recurring"), optional=True, doc="First sales of customers, or later ones."),
+    **CONDITIONS,
     "query": String(
         optional=True, max=MAX_QUERY, doc="A question about metadata, such as `metadata['plan']:pro`."
     ),
-    "qr": Boolean(from_text=True, optional=True, deprecated=True),
 }
 
 
@@ -94,7 +98,7 @@ class Question:
 def question(call: Call) -> Question:
     """Read a call's parameters. Raises `ApiError` for what makes no sense."""
     query = call.query
-    return Question(_period(call), _filters(call), _metadata(query.get("query", "")))
+    return Question(_period(call), chosen_filters(call), _metadata(query.get("query", "")))
 
 
 def _period(call: Call) -> Range:
@@ -123,7 +127,8 @@ def _moment(call: Call, name: str) -> Any:
     return moment
 
 
-def _filters(call: Call) -> dict[str, Filter]:
+def chosen_filters(call: Call) -> dict[str, Filter]:
+    """Read what the events must have in common. Raises `ApiError` when it is a link that there is not."""
     query = call.query
     filters: dict[str, Filter] = {}
     for name, field in _LISTS.items():
