@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dub_middleware.server.store.engine import Database
+from dub_middleware.server.store.prepared import Prepared
 from dub_middleware.server.store.schema import click_claims, lead_claims, sale_claims
 
 CLICK_WINDOW = 60 * 60 * 1000  # milliseconds
@@ -36,6 +37,10 @@ class Claims:
         self._click = _taking(database, click_claims)
         self._lead = _taking(database, lead_claims)
         self._sale = _taking(database, sale_claims)
+        self._first_click = Prepared(database, _FIRST_CLICK)
+        self._answer = Prepared(database, _ANSWER)
+        self._keep_answer = Prepared(database, _KEEP_ANSWER)
+        self._release_sale = Prepared(database, _RELEASE_SALE)
 
     def click(
         self, connection: sa.Connection, link: int, identity: str, click_id: str, ts: int
@@ -49,8 +54,8 @@ class Claims:
     def first_click(self, connection: sa.Connection, link: int, identity: str, ts: int) -> str | None:
         """The click id that holds the claim."""
         key = {"link": link, "identity": identity, "after": ts - CLICK_WINDOW}
-        first: str | None = connection.execute(_FIRST_CLICK, key).scalar()
-        return first
+        row = self._first_click.first(connection, key)
+        return None if row is None else str(row["click_id"])
 
     def lead(self, connection: sa.Connection, external_id: str, event_name: str, ts: int) -> bool:
         """Say whether this customer's lead of that name, compared without case, is a new one."""
@@ -68,30 +73,31 @@ class Claims:
     ) -> tuple[bool, Mapping[str, Any] | None]:
         """Say whether the invoice is known, and what its first caller was told."""
         key = {"invoice_id": invoice_id, "after": ts - SALE_WINDOW}
-        row = connection.execute(_ANSWER, key).first()
-        return row is not None, None if row is None else row[0]
+        row = self._answer.first(connection, key)
+        return row is not None, None if row is None else row["answer"]
 
     def keep_answer(
         self, connection: sa.Connection, invoice_id: str, answer: Mapping[str, Any] | None
     ) -> None:
-        connection.execute(_KEEP_ANSWER, {"invoice": invoice_id, "told": answer})
+        self._keep_answer.run(connection, {"invoice": invoice_id, "told": answer})
 
     def release_sale(self, connection: sa.Connection, invoice_id: str) -> None:
-        connection.execute(_RELEASE_SALE, {"invoice_id": invoice_id})
+        self._release_sale.run(connection, {"invoice_id": invoice_id})
 
 
-def _taking(database: Database, table: sa.Table) -> sa.Executable:
+def _taking(database: Database, table: sa.Table) -> Prepared:
     """The statement that takes a key unless it was taken within the window."""
     insert = database.insert(table)
     key = [column.name for column in table.primary_key]
-    return insert.on_conflict_do_update(
+    taking = insert.on_conflict_do_update(
         index_elements=key,
         set_={
             column.name: insert.excluded[column.name] for column in table.columns if column.name not in key
         },
         where=table.c.ts <= sa.bindparam("expired"),
     ).returning(table.c.ts)
+    return Prepared(database, taking, [column.name for column in table.columns])
 
 
-def _takes(connection: sa.Connection, statement: sa.Executable, row: Mapping[str, Any], window: int) -> bool:
-    return connection.execute(statement, {**row, "expired": row["ts"] - window}).first() is not None
+def _takes(connection: sa.Connection, taking: Prepared, row: Mapping[str, Any], window: int) -> bool:
+    return taking.first(connection, {**row, "expired": row["ts"] - window}) is not None

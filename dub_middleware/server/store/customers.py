@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from dub_middleware.errors import ConflictError
 from dub_middleware.server.store.engine import Database
 from dub_middleware.server.store.ids import new_id
 from dub_middleware.server.store.models import Customer, CustomerDetails, from_ms, to_ms
+from dub_middleware.server.store.prepared import Prepared
 from dub_middleware.server.store.schema import customers, links
 
 MAX_MS = 2**53  # milliseconds, behind every moment
@@ -56,6 +56,7 @@ class Customers:
 
     def __init__(self, database: Database, now: Callable[[], int]) -> None:
         self._database = database
+        self._known = KnownCustomers(database)
         self._now = now
 
     def get(self, customer_id: str) -> Customer | None:
@@ -70,7 +71,7 @@ class Customers:
         """Add a customer that came through no link. Raises `ConflictError` with field ``external_id``."""
         at = self._now() if created_at is None else to_ms(created_at)
         with self._database.write() as connection:
-            customer, is_new = add_customer(self._database, connection, details, at, country=country)
+            customer, is_new = self._known.add(connection, details, at, country=country)
         if not is_new:
             raise ConflictError("external_id", details.external_id)
         return customer
@@ -161,47 +162,57 @@ class Customers:
             return None if row is None else _customer(row)
 
 
-def add_customer(
-    database: Database,
-    connection: sa.Connection,
-    details: CustomerDetails,
-    at: int,
-    *,
-    click: Mapping[Any, Any] | None = None,
-    link_id: str | None = None,
-    country: str | None = None,
-) -> tuple[Customer, bool]:
-    """Add a customer, or find the one another transaction added meanwhile; say whether it is new.
+class KnownCustomers:
+    """Finding and adding customers while something of theirs is recorded."""
 
-    ``link_id`` is the id of the click's link.
-    """
-    row = {
-        "id": new_id("cus"),
-        "external_id": details.external_id,
-        "name": details.name or details.email or random_name(),
-        "email": details.email,
-        "avatar": details.avatar,
-        "country": country,
-        "created_at": at,
-    }
-    if click is not None:
-        row |= {"click_id": click["click_id"], "link": click["link"], "clicked_at": click["ts"]}
-    pk = connection.execute(_ADD[database.is_sqlite], row).scalar()
-    if pk is not None:
-        return _customer({"pk": pk, "link_id": link_id, **row}), True
-    customer = find_customer(connection, details.external_id)
-    if customer is None:
-        raise ConflictError("external_id", details.external_id)  # deleted in this very moment
-    return customer, False
+    def __init__(self, database: Database) -> None:
+        insert = database.insert(customers).on_conflict_do_nothing(index_elements=["external_id"])
+        self._insert = Prepared(database, insert.returning(customers.c.pk), _COLUMNS)
+        self._find = Prepared(database, _BY_EXTERNAL_ID)
+        self._lock = Prepared(database, _BY_EXTERNAL_ID.with_for_update(of=customers))
 
+    def find(
+        self, connection: sa.Connection, external_id: str, *, for_update: bool = False
+    ) -> Customer | None:
+        """The customer with the caller's id; ``for_update`` makes a second sale of theirs wait."""
+        statement = self._lock if for_update else self._find
+        row = statement.first(connection, {"wanted": external_id})
+        return None if row is None else _customer(row)
 
-def find_customer(
-    connection: sa.Connection, external_id: str, *, for_update: bool = False
-) -> Customer | None:
-    """The customer with the caller's id; ``for_update`` makes a second sale of theirs wait."""
-    statement = _BY_EXTERNAL_ID_FOR_UPDATE if for_update else _BY_EXTERNAL_ID
-    row = connection.execute(statement, {"wanted": external_id}).mappings().first()
-    return None if row is None else _customer(row)
+    def add(
+        self,
+        connection: sa.Connection,
+        details: CustomerDetails,
+        at: int,
+        *,
+        click: Mapping[Any, Any] | None = None,
+        link_id: str | None = None,
+        country: str | None = None,
+    ) -> tuple[Customer, bool]:
+        """Add a customer, or find the one another transaction added meanwhile; say whether it is new.
+
+        ``link_id`` is the id of the click's link.
+        """
+        came_by = click or {"click_id": None, "link": None, "ts": None}
+        row = {
+            "id": new_id("cus"),
+            "external_id": details.external_id,
+            "name": details.name or details.email or random_name(),
+            "email": details.email,
+            "avatar": details.avatar,
+            "country": country,
+            "created_at": at,
+            "click_id": came_by["click_id"],
+            "link": came_by["link"],
+            "clicked_at": came_by["ts"],
+        }
+        added = self._insert.first(connection, row)
+        if added is not None:
+            return _customer({**row, **added, "link_id": link_id}), True
+        customer = self.find(connection, details.external_id)
+        if customer is None:
+            raise ConflictError("external_id", details.external_id)  # deleted in this very moment
+        return customer, False
 
 
 def load_customers(connection: sa.Connection, pks: Iterable[int | None]) -> dict[int, Customer]:
@@ -235,12 +246,11 @@ def _select() -> sa.Select[Any]:
     return sa.select(customers, links.c.id.label("link_id")).select_from(joined)
 
 
-_ADD = {
-    is_sqlite: insert.on_conflict_do_nothing(index_elements=["external_id"]).returning(customers.c.pk)
-    for is_sqlite, insert in ((True, sqlite.insert(customers)), (False, postgresql.insert(customers)))
-}
 _BY_EXTERNAL_ID = _select().where(customers.c.external_id == sa.bindparam("wanted"))
-_BY_EXTERNAL_ID_FOR_UPDATE = _BY_EXTERNAL_ID.with_for_update(of=customers)
+_COLUMNS = (
+    *("id", "external_id", "name", "email", "avatar", "country", "created_at"),
+    *("click_id", "link", "clicked_at"),
+)
 
 
 def _customer(row: Mapping[Any, Any]) -> Customer:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import sqlite3
+import threading
+import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +17,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dub_middleware.errors import ConfigError, StoreError
+from dub_middleware.process import PerProcess
 from dub_middleware.server.store import metadata
 
 BUSY_TIMEOUT = 5000  # milliseconds that a writer waits for another one
+BUSY_PAUSES = (0.0002, 0.0005, 0.001)  # seconds between attempts to begin; the last one again and again
 JOURNAL_LIMIT = 64 * 1024 * 1024  # bytes that the WAL file shrinks back to
 
 
@@ -37,12 +43,13 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = self._sqlite() if self.is_sqlite else self._postgresql()
         self._writer = self.engine.execution_options(dub_write=True)
+        self._turns = PerProcess(threading.Lock)
         _open.add(self)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """One snapshot: everything read inside is of the same moment."""
-        with _told(self.url), self.engine.connect() as connection, connection.begin():
+        with self._told(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextlib.contextmanager
@@ -52,7 +59,7 @@ class Database:
         Without ``durable`` a power cut may lose the last commits, never the file's integrity:
         right for clicks, not for leads and sales.
         """
-        with _told(self.url), self._writer.connect() as connection:
+        with self._told(), self._turn(), self._writer.connect() as connection:
             self._set_durability(connection, durable)
             with connection.begin():
                 yield connection
@@ -85,10 +92,13 @@ class Database:
 
         @sa.event.listens_for(engine, "begin")
         def begin(connection: sa.Connection) -> None:
+            raw: Any = connection.connection.driver_connection
             # a transaction that reads first and then writes cannot wait for another writer:
             # SQLITE_BUSY_SNAPSHOT
-            writes = connection.get_execution_options().get("dub_write", False)
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+            if connection.get_execution_options().get("dub_write", False):
+                _begin_immediate(raw)
+            else:
+                raw.execute("BEGIN")
 
         return engine
 
@@ -102,11 +112,55 @@ class Database:
 
         return engine
 
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Failures of the database as our own error."""
+        driver: Any = self.engine.dialect.dbapi
+        try:
+            yield
+        except (sa.exc.OperationalError, driver.OperationalError) as error:
+            cause = getattr(error, "orig", error)
+            raise StoreError(f"{self.url.render_as_string(hide_password=True)}: {cause}") from error
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Threads that write a SQLite file queue here; only processes have to ask whether it is free."""
+        if not self.is_sqlite:
+            yield
+            return
+        lock = self._turns()
+        if not lock.acquire(timeout=BUSY_TIMEOUT / 1000):
+            raise StoreError(f"{self.url.database}: another thread has been writing for {BUSY_TIMEOUT} ms.")
+        try:
+            yield
+        finally:
+            lock.release()
+
     def _set_durability(self, connection: sa.Connection, durable: bool) -> None:
         if self.is_sqlite and connection.info.get("durable") != durable:
             raw: Any = connection.connection.driver_connection
             raw.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             connection.info["durable"] = durable
+
+
+def _begin_immediate(raw: Any) -> None:
+    """Begin to write as soon as no other process does.
+
+    SQLite itself would sleep up to a tenth of a second between two attempts, while the file lies idle.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT / 1000
+    raw.execute("PRAGMA busy_timeout = 0")
+    try:
+        for attempt in itertools.count():
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(BUSY_PAUSES[min(attempt, len(BUSY_PAUSES) - 1)])
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
 
 
 def _close_idle_connections() -> None:
@@ -137,11 +191,3 @@ def _parse(url: str) -> sa.URL:
             "database_url", f"The folder of {parsed.database!r} in database_url does not exist."
         )
     return parsed
-
-
-@contextlib.contextmanager
-def _told(url: sa.URL) -> Iterator[None]:
-    try:
-        yield
-    except sa.exc.OperationalError as error:
-        raise StoreError(f"{url.render_as_string(hide_password=True)}: {error.orig}") from error

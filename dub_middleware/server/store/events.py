@@ -40,7 +40,7 @@ class Events:
     def find_click(self, click_id: str) -> Event | None:
         """The click with this id, whenever it was; None when it was never recorded."""
         with self._database.read() as connection:
-            row = click_row(connection, click_id)
+            row = connection.execute(CLICK_ROW, {"click_id": click_id}).mappings().first()
             return None if row is None else self.complete(connection, [row])[0]
 
     def last_click_from(self, address: str, domain: str, *, since: datetime) -> Event | None:
@@ -178,12 +178,8 @@ def is_type(kind: EventType) -> sa.ColumnElement[bool]:
     return events.c.type == sa.literal_column(str(TYPES[kind]))
 
 
-_CLICK = sa.select(events).where(events.c.click_id == sa.bindparam("click_id"), is_type("click"))
-
-
-def click_row(connection: sa.Connection, click_id: str) -> Mapping[Any, Any] | None:
-    """The row of a click."""
-    return connection.execute(_CLICK, {"click_id": click_id}).mappings().first()
+#: the row of a click
+CLICK_ROW = sa.select(events).where(events.c.click_id == sa.bindparam("click_id"), is_type("click"))
 
 
 def _of(types: Collection[EventType]) -> list[sa.ColumnElement[bool]]:

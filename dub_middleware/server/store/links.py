@@ -15,6 +15,7 @@ from dub_middleware.errors import ConflictError
 from dub_middleware.server.store.engine import Database
 from dub_middleware.server.store.ids import new_id
 from dub_middleware.server.store.models import LINK_DETAILS, Link, Tag, from_ms, to_ms
+from dub_middleware.server.store.prepared import Prepared
 from dub_middleware.server.store.schema import link_tags, links, tags
 
 RECENT = 1.0  # seconds that `Links.lookup` goes on with what it has read
@@ -63,6 +64,7 @@ class Links:
         self._database = database
         self._now = now
         self._fold = fold
+        self._by_key = Prepared(database, _BY_KEY)
         self._recent: dict[tuple[str, str], tuple[float, Link]] = {}
 
     def create(self, values: Mapping[str, Any]) -> Link:
@@ -129,10 +131,10 @@ class Links:
         if until > now:
             return link
         with self._database.read() as connection:
-            row = connection.execute(_BY_KEY, {"wanted_domain": place[0], "wanted_key": place[1]}).first()
+            row = self._by_key.first(connection, {"wanted_domain": place[0], "wanted_key": place[1]})
         if row is None:
             return None
-        link = _link(row._mapping, ())
+        link = _link(row, ())
         if len(self._recent) >= MAX_RECENT:
             self._recent.clear()
         self._recent[place] = (now + RECENT, link)
@@ -240,10 +242,15 @@ _BY_KEY = sa.select(links).where(
 )
 
 
-def load_link(connection: sa.Connection, pk: int) -> Link | None:
-    """The link with this number, without its tags."""
-    row = connection.execute(_BY_PK, {"number": pk}).mappings().first()
-    return None if row is None else _link(row, ())
+class LinkByPk:
+    """The link with a number, without its tags; None when there is none."""
+
+    def __init__(self, database: Database) -> None:
+        self._statement = Prepared(database, _BY_PK)
+
+    def __call__(self, connection: sa.Connection, pk: int) -> Link | None:
+        row = self._statement.first(connection, {"number": pk})
+        return None if row is None else _link(row, ())
 
 
 def load_links(connection: sa.Connection, pks: Iterable[int | None]) -> dict[int, Link]:

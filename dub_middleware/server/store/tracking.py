@@ -1,7 +1,7 @@
 """Recording clicks, leads and sales: each one transaction, made unique by constraints, not by caches.
 
 The rules are those of Dub's API (https://dub.co/docs/api-reference/endpoint/track-lead and …/track-sale).
-Statements are built once: putting one together costs several times what its execution does.
+Statements are `Prepared`: putting one together costs many times what its execution does.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import sqlalchemy as sa
 
 from dub_middleware.errors import AttributionError
 from dub_middleware.server.store.claims import Claims
-from dub_middleware.server.store.customers import add_customer, find_customer
+from dub_middleware.server.store.customers import KnownCustomers
 from dub_middleware.server.store.engine import Database
-from dub_middleware.server.store.events import city_word, click_row, is_type
+from dub_middleware.server.store.events import CLICK_ROW, city_word, is_type
 from dub_middleware.server.store.ids import new_click_id, random_text
-from dub_middleware.server.store.links import load_link
+from dub_middleware.server.store.links import LinkByPk
 from dub_middleware.server.store.models import (
     CONTEXT_WORDS,
     ClickResult,
@@ -33,6 +33,7 @@ from dub_middleware.server.store.models import (
     from_ms,
     to_ms,
 )
+from dub_middleware.server.store.prepared import Prepared
 from dub_middleware.server.store.privacy import coarse_ip
 from dub_middleware.server.store.schema import CLICK, LEAD, SALE, customers, events
 from dub_middleware.server.store.words import Words, plain, short_url
@@ -40,7 +41,7 @@ from dub_middleware.server.store.words import Words, plain, short_url
 DIRECT_SALE_LEAD = "Direct sale tracking lead event"
 
 _COLUMNS = tuple(column.name for column in events.columns)
-_INSERT = sa.insert(events)
+_BLANK: dict[str, Any] = dict.fromkeys(name for name in _COLUMNS if name != "id")
 _LATEST_LEAD = (
     sa.select(events)
     .where(events.c.customer == sa.bindparam("customer"), is_type("lead"))
@@ -77,7 +78,16 @@ class Tracking:
         self._database = database
         self._words = words
         self._claims = Claims(database)
-        self._insert_click = database.insert(events).on_conflict_do_nothing().returning(events.c.id)
+        self._customers = KnownCustomers(database)
+        self._link = LinkByPk(database)
+        self._click_row = Prepared(database, CLICK_ROW)
+        add_click = database.insert(events).on_conflict_do_nothing().returning(events.c.id)
+        self._add_click = Prepared(database, add_click, tuple(_BLANK))
+        self._add_event = Prepared(database, sa.insert(events), tuple(_BLANK))
+        self._add_sale = Prepared(database, _ADD_SALE)
+        self._latest_lead = Prepared(database, _LATEST_LEAD)
+        self._latest_lead_named = Prepared(database, _LATEST_LEAD_NAMED)
+        self._sale_through = Prepared(database, _SALE_THROUGH)
         self._now = now
         self._anonymize_ip = anonymize_ip
 
@@ -103,7 +113,7 @@ class Tracking:
             first = identity and self._claims.click(connection, link.pk, identity, chosen, ts)
             if first is not None:
                 return ClickResult(click_id=first, recorded=False)
-            recorded = connection.execute(self._insert_click, row).scalar() is not None
+            recorded = self._add_click.first(connection, _BLANK | row) is not None
         return ClickResult(click_id=chosen, recorded=recorded)
 
     def claimed_click(self, link: Link, identity: str) -> str | None:
@@ -135,11 +145,11 @@ class Tracking:
         seen = False
         if keep_claim and not deferred:
             with self._database.write() as connection:
-                known = find_customer(connection, customer.external_id)
+                known = self._customers.find(connection, customer.external_id)
                 if click_id or (known and known.click_id):
                     seen = not self._claims.lead(connection, customer.external_id, event_name, ts)
         with self._database.write() as connection:
-            known = find_customer(connection, customer.external_id)
+            known = self._customers.find(connection, customer.external_id)
             click_id = click_id or (known and known.click_id) or ""
             if not click_id:
                 raise AttributionError("no_click_id")
@@ -147,11 +157,12 @@ class Tracking:
                 seen = not self._claims.lead(connection, customer.external_id, event_name, ts)
             if seen:
                 return LeadResult(outcome="duplicate", click_id=click_id, customer=known)
-            click, link = _attribute(connection, click_id)
+            click, link = self._attribute(connection, click_id)
             owner, is_new = (known, False) if known else self._add(connection, customer, click, link, ts)
             if not deferred:
                 rows = [_lead_row(click, owner, name, ts, metadata) for _ in range(quantity)]
-                connection.execute(_INSERT, rows)
+                for row in rows:
+                    self._add_event.run(connection, row)
         return LeadResult(
             outcome="deferred" if deferred else "recorded",
             click_id=click_id,
@@ -203,7 +214,7 @@ class Tracking:
             ):
                 _, told = self._claims.sale_answer(connection, invoice_id, ts)
                 return SaleResult(outcome="replayed", answer=told)
-            owner = find_customer(connection, customer.external_id, for_update=True)
+            owner = self._customers.find(connection, customer.external_id, for_update=True)
             direct: LeadResult | None = None
             if owner is None and click_id:
                 direct = self._direct_lead(connection, customer, click_id, words[plain(lead_name)], ts)
@@ -216,7 +227,7 @@ class Tracking:
                 if owner is None:
                     return SaleResult(outcome="unknown_customer")
                 return SaleResult(outcome="zero_amount", customer=owner, link=link, lead=direct)
-            is_first = _is_first(connection, owner, link)
+            is_first = self._is_first(connection, owner, link)
             sale = {
                 "ts": ts,
                 "type": SALE,
@@ -229,8 +240,8 @@ class Tracking:
                 "first": is_first,
                 "metadata": _dump(metadata),
             }
-            connection.execute(_INSERT, _copy(lead) | sale)
-            connection.execute(_ADD_SALE, {"customer": owner.pk, "more": amount, "now": ts})
+            self._add_event.run(connection, _copy(lead) | sale)
+            self._add_sale.run(connection, {"customer": owner.pk, "more": amount, "now": ts})
             owner = dataclasses.replace(
                 owner,
                 sales=owner.sales + 1,
@@ -247,12 +258,12 @@ class Tracking:
     def _direct_lead(
         self, connection: sa.Connection, details: CustomerDetails, click_id: str, name: int, ts: int
     ) -> LeadResult:
-        click, link = _attribute(connection, click_id)
+        click, link = self._attribute(connection, click_id)
         owner, is_new = self._add(connection, details, click, link, ts)
         if not is_new:  # a sale of the same new customer was faster: it has recorded the lead
             return LeadResult(outcome="duplicate", click_id=click_id, link=link, customer=owner)
         row = _lead_row(click, owner, name, ts, None)
-        connection.execute(_INSERT, row)
+        self._add_event.run(connection, row)
         return LeadResult(
             outcome="recorded",
             click_id=click_id,
@@ -268,16 +279,16 @@ class Tracking:
         """The lead that a sale belongs to: the customer's latest, or latest of that name, and its link."""
         link: Link | None = None
         if customer.link_pk is not None:
-            link = _usable(connection, customer.link_pk, customer_id=customer.id)
+            link = self._usable(connection, customer.link_pk, customer_id=customer.id)
         key: dict[str, Any] = {"customer": customer.pk}
         if event_name is not None:
             key["name"] = self._words.find(connection, [plain(event_name)]).get(plain(event_name), -1)
-        statement = _LATEST_LEAD if event_name is None else _LATEST_LEAD_NAMED
-        lead = connection.execute(statement, key).mappings().first()
+        statement = self._latest_lead if event_name is None else self._latest_lead_named
+        lead = statement.first(connection, key)
         if lead is None:
             raise AttributionError("lead_not_found", customer_id=customer.id)
         if link is None or link.pk != lead["link"]:
-            link = _usable(connection, lead["link"], customer_id=customer.id)
+            link = self._usable(connection, lead["link"], customer_id=customer.id)
         return lead, link
 
     def _add(
@@ -285,9 +296,37 @@ class Tracking:
     ) -> tuple[Customer, bool]:
         texts = self._words.texts(connection, [click["country"]])
         country = texts.get(click["country"])
-        return add_customer(
-            self._database, connection, details, ts, click=click, link_id=link.id, country=country
-        )
+        return self._customers.add(connection, details, ts, click=click, link_id=link.id, country=country)
+
+    def _attribute(self, connection: sa.Connection, click_id: str) -> tuple[Row, Link]:
+        click = self._click_row.first(connection, {"click_id": click_id})
+        if click is None:
+            raise AttributionError("click_not_found", click_id=click_id)
+        return click, self._usable(connection, click["link"], click_id=click_id)
+
+    def _usable(
+        self,
+        connection: sa.Connection,
+        pk: int,
+        *,
+        click_id: str | None = None,
+        customer_id: str | None = None,
+    ) -> Link:
+        link = self._link(connection, pk)
+        if link is None:
+            raise AttributionError("link_not_found", click_id=click_id, customer_id=customer_id)
+        if link.disabled_at is not None:
+            raise AttributionError(
+                "link_disabled", click_id=click_id, link_id=link.id, customer_id=customer_id
+            )
+        return link
+
+    def _is_first(self, connection: sa.Connection, customer: Customer, link: Link) -> bool:
+        if customer.sales == 0:
+            return True
+        if customer.link_pk == link.pk:
+            return False
+        return self._sale_through.first(connection, {"customer": customer.pk, "link": link.pk}) is None
 
     def context_row(self, context: Context) -> dict[str, Any]:
         """The columns that say where a click came from."""
@@ -298,32 +337,6 @@ class Tracking:
         ids = self._words.ids(texts.values())
         ip = coarse_ip(context.ip) if context.ip and self._anonymize_ip else context.ip
         return {name: ids[text] for name, text in texts.items()} | {"ip": ip}
-
-
-def _attribute(connection: sa.Connection, click_id: str) -> tuple[Row, Link]:
-    click = click_row(connection, click_id)
-    if click is None:
-        raise AttributionError("click_not_found", click_id=click_id)
-    return click, _usable(connection, click["link"], click_id=click_id)
-
-
-def _usable(
-    connection: sa.Connection, pk: int, *, click_id: str | None = None, customer_id: str | None = None
-) -> Link:
-    link = load_link(connection, pk)
-    if link is None:
-        raise AttributionError("link_not_found", click_id=click_id, customer_id=customer_id)
-    if link.disabled_at is not None:
-        raise AttributionError("link_disabled", click_id=click_id, link_id=link.id, customer_id=customer_id)
-    return link
-
-
-def _is_first(connection: sa.Connection, customer: Customer, link: Link) -> bool:
-    if customer.sales == 0:
-        return True
-    if customer.link_pk == link.pk:
-        return False
-    return connection.execute(_SALE_THROUGH, {"customer": customer.pk, "link": link.pk}).first() is None
 
 
 def _copy(row: Row) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import sqlalchemy as sa
@@ -19,9 +20,12 @@ KEPT_PARAMETERS = frozenset((*UTM, "ref", "via"))
 
 def plain(text: str) -> str:
     """``text`` as any database takes it: no NUL, no lone surrogate, at most `MAX_BYTES` in UTF-8."""
+    if text.isascii() and len(text) <= MAX_BYTES and "\0" not in text:
+        return text
     return text.replace("\0", "").encode("utf-8", "replace")[:MAX_BYTES].decode("utf-8", "ignore")
 
 
+@lru_cache(10_000)
 def short_url(url: str) -> str:
     """``url`` without fragment and without parameters, except those that breakdowns ask for.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from dub_middleware.errors import ConfigError
@@ -66,6 +67,7 @@ def _network(item: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         ) from None
 
 
+@lru_cache(10_000)
 def _address(text: str) -> _Address | None:
     """One hop: bare, with a port as some proxies append it, or IPv6 in brackets."""
     text = text.strip().strip('"')
