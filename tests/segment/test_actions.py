@@ -213,13 +213,21 @@ class TestMappings:
             "mapping 1 (trackLead): /clickId has an invalid directive: @nope.",
             "mapping 2: partnerAction must be one of trackLead, trackSale, not 5",
             "mapping 3: it must be an object, not str",
-            "mapping 4 (trackSale): 'on' is not known; known are partnerAction, subscribe, mapping, name",
+            "mapping 4 (trackSale): 'on' is not known; known are partnerAction, subscribe, mapping, name, "
+            "enabled",
             "mapping 4 (trackSale): a mapping must be an object, not list",
         )
 
     def test_without_trigger_and_mapping_an_action_has_its_own(self) -> None:
         alone, default = planner([{"partnerAction": "trackLead"}]).plan(LEAD)[0], planner().plan(LEAD)[0]
         assert alone == default
+
+    def test_one_that_is_switched_off_takes_nothing(self) -> None:
+        on, off = ({**GUIDE[0], "enabled": switch} for switch in (True, False))
+        taken, left = planner([on, off]).plan(LEAD)
+        assert taken["outcome"] == "sent"
+        assert left["outcome"] == "not_subscribed"
+        assert left["reason"] == "The mapping is switched off."
 
     @pytest.mark.parametrize("wrapped", [False, True], ids=["list", "object"])
     def test_are_read_from_json(self, tmp_path: Path, wrapped: bool) -> None:
@@ -281,6 +289,7 @@ class TestSend:
         assert requests["/track/sale"].json() == sale["body"]
         assert requests["/track/lead"].headers["authorization"] == f"Bearer {KEY}"
         assert requests["/track/lead"].headers["content-type"] == "application/json"
+        assert requests["/track/lead"].headers["user-agent"] == "Segment (Actions)"
         assert stub.sales[0]["invoiceId"] == "ORD_1"
 
     def test_sends_nothing_for_what_is_not_planned(self, stub: DubStub, actions: DubActions) -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from dub_middleware.conversions.destinations import Sender
 from dub_middleware.conversions.destinations.dub import DUB, DubAPI
+from dub_middleware.conversions.http import HTTPClient
 from dub_middleware.conversions.outbox import NewRow, Outbox, open_outbox, storable
 from dub_middleware.conversions.worker import OnError, Reporter, Timing, Worker
 from dub_middleware.errors import MappingError
@@ -41,6 +42,8 @@ class _Requests(DubAPI):
     def __init__(self, name: str, api_key: str | None, base_url: str, rate_limit: float | None) -> None:
         super().__init__(api_key, base_url=base_url, rate_limit=rate_limit)
         self.name = name
+        # what Segment's destinations call themselves, so that the far side's logs and rules see no difference
+        self._http = HTTPClient(connections=2 * self.concurrency, user_agent="Segment (Actions)")
 
 
 class DubActions:

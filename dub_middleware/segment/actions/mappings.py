@@ -19,7 +19,7 @@ from dub_middleware.segment.mapping import CompiledMapping
 
 __all__ = ["ActionMapping", "PlannedOutcome", "compile_mappings", "load_mappings"]
 
-_KEYS = ("partnerAction", "subscribe", "mapping", "name")
+_KEYS = ("partnerAction", "subscribe", "mapping", "name", "enabled")
 
 
 class PlannedOutcome(TypedDict, total=False):
@@ -43,17 +43,35 @@ class PlannedOutcome(TypedDict, total=False):
 class ActionMapping:
     """One mapping, ready to be applied; immutable and safe to share."""
 
-    __slots__ = ("_action", "_mapping", "_missed", "_notes", "name", "slug", "subscription", "warnings")
+    __slots__ = (
+        "_action",
+        "_is_enabled",
+        "_mapping",
+        "_notes",
+        "missed",
+        "name",
+        "slug",
+        "subscription",
+        "warnings",
+    )
 
     def __init__(
-        self, slug: str, subscription: Subscription, mapping: dict[str, Any], *, name: str | None = None
+        self,
+        slug: str,
+        subscription: Subscription,
+        mapping: dict[str, Any],
+        *,
+        name: str | None = None,
+        is_enabled: bool = True,
     ) -> None:
         self.slug = slug
         self.name = name or slug
+        self._is_enabled = is_enabled
         self.subscription = subscription
         self._action = ACTIONS.get(slug)
         self._mapping = CompiledMapping(mapping)
-        self._missed = f"It wants events where {subscription.describe()}."
+        self.missed = f"It wants events where {subscription.describe()}."
+        """Why an event that the subscription does not select is left out."""
         self._notes = [f"subscription: {note}." for note in subscription.notes]
         self.warnings = list(self._notes)
         """What can be said before there is an event."""
@@ -78,8 +96,10 @@ class ActionMapping:
 
     def plan(self, event: dict[str, Any]) -> PlannedOutcome:
         """Return what becomes of an event. Never raises for what is in it."""
+        if not self._is_enabled:
+            return self.skip("The mapping is switched off.")
         if not self.subscription.matches(event):
-            return self.skip(self._missed)
+            return self.skip(self.missed)
         if self._action is None:
             return {"outcome": "no_action", "action": self.slug, "warnings": list(self.warnings)}
         try:
@@ -117,7 +137,8 @@ def compile_mappings(mappings: Any) -> list[ActionMapping]:
     """Return the mappings, ready to be applied.
 
     Each is a dict with ``partnerAction`` and, unless the action's own are meant, ``subscribe`` and
-    ``mapping``; ``name`` is for people. Raises `MappingError` with all that is wrong with any of them.
+    ``mapping``; ``name`` is for people, ``enabled: false`` switches it off.
+    Raises `MappingError` with all that is wrong with any of them.
     """
     if isinstance(mappings, dict) and set(mappings) == {"mappings"}:
         mappings = mappings["mappings"]
@@ -148,6 +169,11 @@ def _compile(item: Any, errors: list[str]) -> ActionMapping | None:
     if not isinstance(slug, str) or not slug:
         errors.append(f"partnerAction must be one of {', '.join(ACTIONS)}, not {slug!r}")
         return None
+    name, is_enabled = item.get("name"), item.get("enabled", True)
+    if not isinstance(name, str | None):
+        errors.append(f"name must be text, not {name!r}")
+    if not isinstance(is_enabled, bool):
+        errors.append(f"enabled must be true or false, not {is_enabled!r}")
     action = ACTIONS.get(slug)
     subscribe: Any = item.get("subscribe", action.trigger if action else None)
     mapping = item.get("mapping", default_mapping(action) if action else {})
@@ -160,7 +186,7 @@ def _compile(item: Any, errors: list[str]) -> ActionMapping | None:
         if subscription is None:
             CompiledMapping(mapping)
         else:
-            return ActionMapping(slug, subscription, mapping, name=item.get("name"))
+            return ActionMapping(slug, subscription, mapping, name=name, is_enabled=is_enabled)
     except MappingError as error:
         errors += [str(error)] if error.path else error.errors
     return None
