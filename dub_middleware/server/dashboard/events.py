@@ -15,6 +15,7 @@ from flask import Blueprint, Response, abort, jsonify, render_template, request
 
 from dub_middleware.server.dashboard import columns as table
 from dub_middleware.server.dashboard import empty, formats
+from dub_middleware.server.dashboard.countries import COUNTRIES
 from dub_middleware.server.dashboard.exports import csv_response, json_response
 from dub_middleware.server.dashboard.filters import Scope, ScopeError
 from dub_middleware.server.dashboard.menus import chips
@@ -157,8 +158,11 @@ def _read(
 
 def filters_of(scope: Scope) -> Filters:
     """The filters of a scope, with its text search among them."""
-    search = scope.choices.get("q", "").strip()[:200]
-    return {**scope.filters, "search": Filter((search,))} if search else scope.filters
+    search = " ".join(scope.choices.get("q", "").split())[:200]
+    if not search:
+        return scope.filters
+    codes = [code for code, name in COUNTRIES.items() if search.casefold() in name.casefold()]
+    return {**scope.filters, "search": Filter(("\t".join([search, *codes]),))}
 
 
 def _all(scope: Scope) -> Iterator[Event]:

@@ -22,10 +22,12 @@ _WORDS = (
 def mentions(text: str) -> sa.ColumnElement[bool]:
     """An event whose link, customer, referrer, place, device or name contains ``text``, whatever the case.
 
-    Codes (countries, regions) and ids are compared as a whole.
+    Codes (countries, regions) and ids are compared as a whole. Behind the text may stand, each after a TAB,
+    codes that mean the same: of countries whose name contains it.
     """
+    text, *codes = text.split("\t")
     texts = sa.select(words.c.pk).where(words.c.text.icontains(text, autoescape=True))
-    code = sa.select(words.c.pk).where(words.c.text == text.upper())
+    code = sa.select(words.c.pk).where(words.c.text.in_([text.upper(), *codes]))
     found_links = sa.select(links.c.pk).where(
         sa.or_(
             (links.c.domain + "/" + links.c.key).icontains(text, autoescape=True),

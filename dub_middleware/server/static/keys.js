@@ -32,8 +32,8 @@ function clearFilters() {
 }
 
 const FIXED = [
-  ["← →", "Read the chart, with Home and End"],
-  ["Esc", "Close, or clear the filters"],
+  ["← →", "Read the chart"],
+  ["Esc", "Close, or clear filters"],
 ];
 
 // what it says, without the key that may stand in it and without numbers

@@ -14,6 +14,7 @@ export const recall = (name) =>
     ?.slice(name.length + 1);
 
 export function start() {
+  document.querySelector(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   const toggle = document.querySelector("[data-theme-toggle]");
   if (toggle) {
     toggle.hidden = false;

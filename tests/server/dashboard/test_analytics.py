@@ -131,7 +131,7 @@ def test_a_filter_that_hides_everything_is_named(client: Client, record: Record)
     record(country="DE")
     page = client.get("/?country=FR&tz=UTC").text
     assert "No event matches this filter" in page
-    assert "Country is <b>France</b> hides everything there is" in page
+    assert "Country is <b>France</b>: no event was ever like that." in page
     assert 'class="button primary" href="/?tz=UTC"' in page
 
 
