@@ -12,7 +12,7 @@ export VENV PYTHON
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-demo: $(VENV)/.demo ## run the Acme shop on Flask and on Django, and print what to open
+demo: $(VENV)/.demo ## run the Acme shop and a Dub beside it, and print what to open
 	@$(BIN)/python -m demo_app $(ARGS)
 
 test: setup test-js peers ## run every test
@@ -41,9 +41,8 @@ format: setup ## let ruff put the code in order
 build-static: static/node_modules ## build the script from static/src (npm)
 	cd static && npm run --silent build
 
-check-static: build-static ## fail when static/dist is not what static/src gives
-	@git diff --exit-code --stat -- static/dist && test -z "$$(git status --porcelain -- static/dist)" \
-	|| { echo "static/dist is not what static/src gives: run make build-static and commit the result."; exit 1; }
+check-static: static/node_modules ## check the script's types, and fail when static/dist is not what static/src gives
+	cd static && npm run --silent check
 
 clean: ## remove what these targets have built
 	rm -rf $(VENV) static/node_modules tests/segment/node/node_modules tests/server/dashboard/node/node_modules build dist .cache .mypy_cache .ruff_cache .hypothesis

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 
 from dub_middleware import DubMiddleware
 from dub_stub import refuse
+from official_script import OFFICIAL
 from stub_http import status
 from waiting import wait_until
 from wsgi_server import serving
@@ -23,29 +24,6 @@ pytestmark = pytest.mark.browser
 
 KEY = "dub_pk_abcdefghijklmnop"
 Jar = Callable[[], dict[str, list[str]]]
-
-# Writes as Dub's own script does: the address's click id as it is, on "." + host without "www.",
-# for 90 days, each time; and it takes over a stub.
-OFFICIAL = """
-<script defer src="data:text/javascript,
-const host = location.hostname;
-const domain = host == 'localhost' ? '' : '; domain=.' + host.replace(/^www\\./, '');
-const set = (name, value) => {
-  const expires = new Date(Date.now() + 90 * 864e5).toUTCString();
-  document.cookie = name + '=' + value + domain + '; path=/; sameSite=Lax; expires=' + expires;
-};
-const get = (name) => document.cookie.split(';').map((c) => c.trim().split('='))
-  .find(([k]) => k == name)?.[1];
-const id = new URLSearchParams(location.search).get('dub_id');
-window.DubAnalytics = window.DubAnalytics || { partner: null, discount: null };
-if (window.dubAnalytics) {
-  const q = window.dubAnalytics.q || [];
-  window.dubAnalytics = Object.assign((...args) => {}, { q, ready: (f) => f(), trackClick() {} });
-}
-window._dubAnalytics = { c: { get, set }, i: 'dub_id', h: host, official: true };
-if (id) set('dub_id', id);
-window.officialRan = true;"></script>
-""".replace("\n", " ")
 
 
 def evaluate(page: Page, expression: str) -> Any:
@@ -250,7 +228,8 @@ class TestBesideTheOfficialScript:
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         tag = '<script defer src="/_dub/script.js"></script>'
-        pair = tag + OFFICIAL if ours == "before" else OFFICIAL + tag
+        official = f'<script defer src="data:text/javascript,{quote(OFFICIAL)}"></script>'
+        pair = tag + official if ours == "before" else official + tag
         url = serve(f"<!doctype html><head><title>A</title>{pair}</head>", inject=False).url(host)
         page.goto(f"{url}/?dub_id=one")
         assert evaluate(page, "officialRan")

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from official_script import OFFICIAL
 from waiting import wait_until
 
 if TYPE_CHECKING:
@@ -119,6 +120,18 @@ def test_without_javascript_the_cookie_is_left_all_the_same(context: BrowserCont
         assert cookies(quiet)["dub_id"] == "quiet"
     finally:
         quiet.close()
+
+
+@pytest.mark.parametrize("official", ["before", "behind"])
+def test_beside_dubs_own_script_there_is_one_cookie(
+    page: Page, context: BrowserContext, shop: str, official: str
+) -> None:
+    script = OFFICIAL if official == "before" else f"addEventListener('load', () => {{{OFFICIAL}}})"
+    page.add_init_script(script)  # no tag: the shop's policy would block one without its nonce
+    for click in ("one", "two"):
+        page.goto(f"{shop}/?dub_id={click}")
+        assert page.evaluate("officialRan && typeof dubAnalytics.trackClick") == "function"
+        assert [cookie["value"] for cookie in context.cookies() if cookie["name"] == "dub_id"] == [click]
 
 
 @pytest.mark.parametrize("path", ["/", "/pricing", "/signup", "/account", "/nowhere"])
