@@ -90,23 +90,17 @@ def test_analytics_js_as_it_is_published(
     shop: Page, gateway: str, arrived: list[dict[str, Any]], strategy: str
 ) -> None:
     shop.add_script_tag(url="/segment/index.js")
-    settings = {
-        "apiKey": KEY,
-        "apiHost": gateway.removeprefix("http://") + "/v1",
-        "protocol": "http",
-        "deliveryStrategy": {"strategy": strategy, "config": {"size": 3, "timeout": 100}},
-    }
+    delivery = {"strategy": strategy, "config": {"size": 3, "timeout": 100}}
     shop.evaluate(
-        """async settings => {
-            const cdnSettings = {integrations: {'Segment.io': settings}};
+        """async ([writeKey, cdnURL, deliveryStrategy]) => {
             const [analytics] = await AnalyticsNext.AnalyticsBrowser.load(
-                {writeKey: settings.apiKey, cdnSettings}, {integrations: {'Segment.io': settings}});
+                {writeKey, cdnURL}, {integrations: {'Segment.io': {deliveryStrategy}}});
             await analytics.identify('42', {email: 'ada@example.com'});
             await analytics.track('Sign Up', {plan: 'pro'},
                 {integrations: {'Dub (Actions)': {dub_id: 'clk1'}}});
             await analytics.page('Pricing');
         }""",
-        settings,
+        [KEY, gateway, delivery],
     )
     wait_until(lambda: len(arrived) == 3, what="three events")
     assert sorted(event["type"] for event in arrived) == ["identify", "page", "track"]

@@ -42,9 +42,9 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def serving(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Gunicorn with two workers, in a process group of its own."""
+    """Gunicorn with two workers, forked after the app was built, in a process group of its own."""
     server = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "-w", "2", "-k", "gthread", "--threads", "4",
+        [sys.executable, "-m", "gunicorn", "--preload", "-w", "2", "-k", "gthread", "--threads", "4",
          "--log-level", "critical", "-b", f"127.0.0.1:{port}", f"gateway_app:app({str(folder)!r})"],
         cwd=folder,
         start_new_session=True,

@@ -19,6 +19,8 @@ from wsgiref.validate import validator
 
 import httpx
 import pytest
+from werkzeug.exceptions import NotFound
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from dub_middleware.conversions import Timing
 from dub_middleware.errors import ConfigError, DubError, EventError
@@ -315,6 +317,19 @@ class TestBrowsers:
         assert endpoint.post("/v1/t", {**EVENT, "writeKey": KEY}, headers=headers).json() == OK
         assert endpoint.arrived()[0]["context"] == {"ip": "127.0.0.1"}
 
+    @pytest.mark.parametrize("mount", ["", "/segment"])
+    def test_analytics_js_is_told_to_send_here(self, endpoint: Endpoint, mount: str) -> None:
+        site = DispatcherMiddleware(NotFound(), {mount: endpoint.gateway})
+        with serving(site) as url:
+            answer = CLIENT.get(f"{url}{mount}/v1/projects/{KEY}/settings", headers=ORIGIN)
+            assert answer.json()["integrations"]["Segment.io"] == {
+                "apiKey": KEY,
+                "apiHost": f"{url.removeprefix('http://')}{mount}/v1",
+                "protocol": "http",
+            }
+            assert answer.headers["Access-Control-Allow-Origin"] == "*"
+            assert CLIENT.get(f"{url}{mount}/v1/projects/unknown/settings").status_code == 404
+
     def test_the_cookie_of_the_site_is_the_click(self, endpoint: Endpoint) -> None:
         for number, headers in enumerate(
             [{**ORIGIN, "Cookie": "a=b; dub_id=clk_1"}, {"Cookie": "dub_id=clk_1"}]
@@ -507,12 +522,26 @@ def test_the_gateway_keeps_to_the_protocol(method: str, code: str) -> None:
 
 
 def test_the_gateway_can_be_mounted(tmp_path: Path) -> None:
-    from werkzeug.exceptions import NotFound
-    from werkzeug.middleware.dispatcher import DispatcherMiddleware
-
     arrived: list[Any] = []
     gateway: Gateway = create_gateway([arrived.append], write_keys=KEY, outbox=None)
     with gateway, serving(DispatcherMiddleware(NotFound(), {"/segment": gateway})) as url:
         assert CLIENT.post(f"{url}/segment/v1/track", json=EVENT, headers=basic(KEY)).json() == OK
         assert gateway.flush()
     assert len(arrived) == 1
+
+
+@pytest.mark.postgres
+def test_postgresql_takes_whatever_text_json_can_say(postgres_url: str) -> None:
+    odd = "\ud800\0ä'\\"
+    arrived: list[Any] = []
+    gateway = create_gateway([arrived.append], KEY, outbox=postgres_url)
+    items = [
+        {"type": "track", "userId": odd, "event": odd, "messageId": odd, "properties": {odd: odd}},
+        {"type": "track", "userId": odd, "event": odd, "messageId": "m" * 5000},
+    ]
+    with gateway, serving(gateway) as url:
+        for _ in range(2):
+            body = json.dumps({"writeKey": KEY, "batch": items}).encode()
+            assert CLIENT.post(f"{url}/v1/b", content=body).json() == OK
+            assert gateway.flush()
+    assert [event["userId"] for event in arrived] == ["?\0ä'\\"] * 2

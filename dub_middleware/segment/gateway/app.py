@@ -29,6 +29,7 @@ from dub_middleware.segment.gateway.request import (
     read_body,
     write_key,
 )
+from dub_middleware.segment.gateway.settings import PATH, settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -56,8 +57,8 @@ Destinations = Iterable[DubActions | EventDestination | Callable[[dict[str, Any]
 
 def create_gateway(
     destinations: Destinations,
-    *,
     write_keys: str | Iterable[str],
+    *,
     outbox: str | Outbox | None = "sqlite:///dub-outbox.db",
     durability: Durability = "power",
     on_error: OnError | None = None,
@@ -146,8 +147,12 @@ class Gateway:
     # -- inside --------------------------------------------------------------------------------
 
     def _respond(self, environ: WSGIEnvironment) -> Response:
-        kind = ROUTES.get(environ.get("PATH_INFO", "").rstrip("/"))
+        path = environ.get("PATH_INFO", "").rstrip("/")
+        kind = ROUTES.get(path)
         if kind is None:
+            project = PATH.fullmatch(path)
+            if project and project[1] in self._write_keys and environ["REQUEST_METHOD"] == "GET":
+                return 200, settings(environ, project[1]), [("Cache-Control", "no-store")]
             raise Refusal(404, "There is nothing here; events go to /v1/batch, /v1/track and the like.")
         if environ["REQUEST_METHOD"] == "OPTIONS":
             return 204, b"", PREFLIGHT
