@@ -144,6 +144,12 @@ class TestPlan:
         (lead, _) = planner().plan(with_(LEAD, properties=deep))
         assert "deeper than 200 levels" in lead["error"]
 
+    def test_a_number_beyond_all_doubles_is_none(self) -> None:
+        event = with_(SALE, properties={**SALE["properties"], "revenue": 10**400, "more": [10**400]})
+        assert planner(GUIDE).plan(event)[1]["error"] == "Amount must be a number but it was a number."
+        (lead, _) = planner().plan(with_(LEAD, properties=event["properties"]))
+        assert lead["body"]["metadata"]["more"] == [None]
+
     def test_a_plan_shares_nothing_with_the_event(self) -> None:
         event = with_(LEAD, properties={"list": [{"a": 1}]})
         before = copy.deepcopy(event)
@@ -258,6 +264,7 @@ class TestMappings:
             ),
             ("deep.json", "[" * 100_000, "cannot be read"),
             ("number.json", "5", "must be a list of objects"),
+            ("other.json", '{"mappings": [], "version": 2}', "must be a list of objects, not dict"),
         ],
         ids=lambda value: value if isinstance(value, str) and value.endswith(("json", "toml")) else "",
     )

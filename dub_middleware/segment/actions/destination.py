@@ -20,10 +20,8 @@ from dub_middleware.segment.actions.mappings import (
     ActionMapping,
     PlannedOutcome,
     compile_mappings,
-    not_an_object,
-    switched_off,
 )
-from dub_middleware.segment.javascript import stringify
+from dub_middleware.segment.javascript import stringify, truthy, type_of
 
 __all__ = ["DubActions", "Request", "as_request"]
 
@@ -92,12 +90,12 @@ class DubActions:
         and other known traps.
         """
         if not isinstance(event, dict):
-            try:
-                message = not_an_object(event)
-            except MappingError as error:
-                message = str(error)
-            return [{"outcome": "error", "action": m.slug, "error": message} for m in self.mappings]
-        off = switched_off(event, NAME)
+            error = _not_an_object(event)
+            return [
+                {"outcome": "error", "action": mapping.slug, "error": error, "warnings": []}
+                for mapping in self.mappings
+            ]
+        off = _switched_off(event)
         if off is not None:
             return [mapping.skip(off) for mapping in self.mappings]
         return [mapping.plan(event) for mapping in self.mappings]
@@ -141,6 +139,24 @@ class DubActions:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _not_an_object(event: Any) -> str:
+    try:
+        return f"data must be an object, got {type_of(event)}"
+    except MappingError as error:
+        return str(error)
+
+
+def _switched_off(event: dict[str, Any]) -> str | None:
+    """Return why the switches in ``integrations`` keep an event from this destination, or None."""
+    switches = event.get("integrations")
+    if not isinstance(switches, dict):
+        return None
+    own = switches.get(NAME)
+    if own is not None:
+        return None if truthy(own) else f"integrations[{NAME!r}] is {own!r}."
+    return "integrations.All is false." if switches.get("All") is False else None
 
 
 def as_request(outcome: PlannedOutcome) -> Request:

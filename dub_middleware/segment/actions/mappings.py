@@ -14,7 +14,6 @@ from dub_middleware.segment.actions import traps
 from dub_middleware.segment.actions.fields import ACTIONS, default_mapping
 from dub_middleware.segment.actions.validation import validate
 from dub_middleware.segment.fql import Subscription, parse_fql
-from dub_middleware.segment.javascript import truthy, type_of
 from dub_middleware.segment.mapping import CompiledMapping
 
 __all__ = ["ActionMapping", "PlannedOutcome", "compile_mappings", "load_mappings"]
@@ -80,11 +79,6 @@ class ActionMapping:
         else:
             self.warnings += traps.of_mapping(self._action, mapping)
 
-    @property
-    def kind(self) -> str:
-        """``lead`` or ``sale``; empty for what is no action."""
-        return self._action.kind if self._action else ""
-
     def skip(self, reason: str) -> PlannedOutcome:
         """Return the outcome for an event that is not to be looked at."""
         return {
@@ -140,8 +134,6 @@ def compile_mappings(mappings: Any) -> list[ActionMapping]:
     ``mapping``; ``name`` is for people, ``enabled: false`` switches it off.
     Raises `MappingError` with all that is wrong with any of them.
     """
-    if isinstance(mappings, dict) and set(mappings) == {"mappings"}:
-        mappings = mappings["mappings"]
     if not isinstance(mappings, Sequence) or isinstance(mappings, (str, bytes)):
         raise MappingError(f"mappings must be a list of objects, not {type(mappings).__name__}")
     compiled: list[ActionMapping] = []
@@ -206,8 +198,8 @@ def load_mappings(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error) or type(error).__name__
         raise MappingError(f"cannot be read: {reason}", path=str(file)) from None
-    if isinstance(data, dict):
-        data = data.get("mappings", data)
+    if isinstance(data, dict) and set(data) == {"mappings"}:
+        data = data["mappings"]
     try:
         compile_mappings(data)
     except MappingError as error:
@@ -225,19 +217,3 @@ def _parse_toml(text: str) -> Any:
         except ImportError:
             raise MissingDependencyError("tomli", "segment") from None
     return tomllib.loads(text)
-
-
-def switched_off(event: Any, name: str) -> str | None:
-    """Return why the switches in ``integrations`` keep an event from a destination, or None."""
-    switches = event.get("integrations")
-    if not isinstance(switches, dict):
-        return None
-    own = switches.get(name)
-    if own is not None:
-        return None if truthy(own) else f"integrations[{name!r}] is {own!r}."
-    return "integrations.All is false." if switches.get("All") is False else None
-
-
-def not_an_object(event: Any) -> str:
-    """Return Segment's message for an event that is none."""
-    return f"data must be an object, got {type_of(event)}"

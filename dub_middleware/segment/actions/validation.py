@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dub_middleware.segment.actions.fields import Action, Field
-from dub_middleware.segment.javascript import UNDEFINED, is_number, to_number, to_string, type_of
+from dub_middleware.segment.javascript import UNDEFINED, is_number, to_double, to_number, to_string, type_of
 from dub_middleware.segment.mapping import as_json
 
 __all__ = ["Validated", "validate"]
@@ -92,7 +92,7 @@ def _string(value: Any) -> Any:
 def _number(value: Any) -> Any:
     value = _alone(value)
     if is_number(value):
-        return as_json(value) if math.isfinite(value) else _Refused(value)
+        return as_json(value) if math.isfinite(to_double(value)) else _Refused(value)
     if value is None or isinstance(value, bool):
         return to_number(value)
     if isinstance(value, str) and value:

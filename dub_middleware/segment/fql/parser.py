@@ -18,7 +18,7 @@ from dub_middleware.segment.javascript import to_number, to_string
 Value = str | float | bool
 Join = Literal["and", "or"]
 
-#: the field names that conditions are about; those of the first line have names of their own below them
+#: what conditions are about: properties of these objects, and these fields
 OBJECTS = ("properties", "traits", "context")
 FIELDS = ("type", "event", "name", "userId")
 # Segment looks names up in a JavaScript object, which has these without being asked. They swallow an operator
