@@ -17,6 +17,7 @@ UNSAFE_SCHEMES = frozenset(_UNSAFE.split())
 
 _LINE_ENDS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029]")
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!#$%&'()*+,./0-9:;=?@A-Z_a-z~-]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _HOST_AND_REST = re.compile(r"[^\s/:?#@]+\.[^\s/:?#@]+(:\d{1,5})?([/?#].*)?", re.DOTALL)
 
@@ -43,6 +44,8 @@ def location(url: str) -> str | None:
 
     Hosts become punycode, other letters percent-escapes; what is escaped already stays as it is.
     """
+    if _PLAIN.fullmatch(url):
+        return url
     try:
         ascii_url = iri_to_uri(_CONTROL.sub(lambda match: quote(match[0]), url))
     except ValueError:

@@ -88,8 +88,8 @@ class Visitors:
         """
         agent_text = environ.get("HTTP_USER_AGENT", "").strip()[:MAX_AGENT]
         agent = classify(agent_text)
-        address = self.address(environ)
-        place = self._places.find(environ if self._proxies.trust(environ) else {}, address)
+        address, is_trusted = self._proxies.judge(environ)
+        place = self._places.find(environ if is_trusted else {}, address)
         own_hosts = (_host(url), environ.get("HTTP_HOST", "").partition(":")[0].lower())
         referer, referer_url = referrer_of(referrer or environ.get("HTTP_REFERER", ""), own_hosts)
         context = Context(
@@ -113,7 +113,7 @@ class Visitors:
 
     def address(self, environ: WSGIEnvironment) -> str:
         """Return the visitor's address as far as trusted proxies vouch for it; ``""`` when there is none."""
-        return self._proxies.client(environ)
+        return self._proxies.judge(environ)[0]
 
     def close(self) -> None:
         """Close the MaxMind file."""

@@ -27,30 +27,28 @@ class Proxies:
     def __init__(self, trusted: Sequence[str]) -> None:
         self._networks = [_network(item) for item in trusted]
 
-    def trust(self, environ: Mapping[str, Any]) -> bool:
-        """Return whether the peer of this connection is one of them."""
+    def judge(self, environ: Mapping[str, Any]) -> tuple[str, bool]:
+        """Return the address of who asked, ``""`` when it is not known, and whether the peer is trusted."""
         peer = environ.get("REMOTE_ADDR", "")
-        # behind a Unix socket servers give no address, or the path of the socket
-        if not peer or peer.startswith(("/", "unix")):
-            return any(network.is_loopback for network in self._networks)
-        address = _address(peer)
-        return address is not None and self._is_trusted(address)
-
-    def client(self, environ: Mapping[str, Any]) -> str:
-        """Return the address of who asked, ``""`` when it is not known."""
-        peer = _address(environ.get("REMOTE_ADDR", ""))
-        if not self.trust(environ):
-            return str(peer or "")
-        client = peer
-        hops = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")[-MAX_HOPS:]
-        for hop in reversed(hops):
+        address = _address(peer) if peer else None
+        if not self._trusts(peer, address):
+            return str(address or ""), False
+        client = address
+        forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
+        for hop in reversed(forwarded.split(",")[-MAX_HOPS:] if forwarded else ()):
             address = _address(hop)
             if address is None:
                 break
             client = address
             if not self._is_trusted(address):
                 break
-        return str(client or "")
+        return str(client or ""), True
+
+    def _trusts(self, peer: str, address: _Address | None) -> bool:
+        # behind a Unix socket servers give no address, or the path of the socket
+        if not peer or peer.startswith(("/", "unix")):
+            return any(network.is_loopback for network in self._networks)
+        return address is not None and self._is_trusted(address)
 
     def _is_trusted(self, address: _Address) -> bool:
         return any(address in network for network in self._networks)
