@@ -15,7 +15,6 @@ from dub_middleware import config
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PROMISED, _, MISSING = README.partition("\n## Not there yet\n")
 SNIPPETS = {
     match["heading"]: match["code"]
     for match in re.finditer(
@@ -105,6 +104,22 @@ def test_the_visitor_is_known_inside_the_request() -> None:
 
     Client(DubMiddleware(app)).get("/?dub_id=xzYsc8LaGVtYGFYD")
     assert seen == ["xzYsc8LaGVtYGFYD"]
+
+
+def test_a_sign_up_and_a_payment_reach_dub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dub_stub import KEY, DubStub
+
+    monkeypatch.chdir(tmp_path)  # the outbox is a file
+    monkeypatch.setenv("DUB_API_KEY", KEY)
+    with DubStub() as dub:
+        code = snippet("Leads and sales").replace("DubAPI()", f"DubAPI(base_url={dub.url!r})")
+        names: dict[str, Any] = {}
+        exec(code, names)
+        names["signed_up"]({"id": "42", "email": "ada@example.com"})
+        names["paid"]({"user": "42", "cents": 4900, "number": "inv_1"})
+        assert names["conversions"].flush(10)
+        names["conversions"].close()
+        assert [request.path for request in dub.requests] == ["/track/lead", "/track/sale"]
 
 
 def test_the_django_settings_are_right() -> None:
