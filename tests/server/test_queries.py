@@ -319,6 +319,19 @@ class TestBreakdown:
             "Unknown"
         ]
 
+    @pytest.mark.parametrize("filters", [{}, {"device": Filter(("Mobile",))}], ids=["all", "mobile"])
+    def test_several_at_once_are_the_same_as_one_by_one(
+        self, world: World, filters: dict[str, Filter]
+    ) -> None:
+        period = world.queries.period("90d")
+        asked = {"top_links": False, "cities": False, "browsers": True, "utm_sources": False}
+        found = world.queries.breakdowns(asked, period, filters, metric="sales", limit=4)
+        for name, keep_unknown in asked.items():
+            alone = world.queries.breakdown(
+                name, period, filters, metric="sales", limit=4, keep_unknown=keep_unknown
+            )
+            assert found[name] == alone
+
     def test_an_unknown_grouping_is_named(self, queries: Queries) -> None:
         with pytest.raises(ValueError, match="'moods' is no grouping"):
             queries.breakdown("moods", queries.period("7d"))

@@ -13,6 +13,7 @@ from dub_middleware.server.dashboard.breakdown import (
     CARD_CHOICES,
     CARD_ROWS,
     CARDS,
+    GROUPINGS,
     METRICS,
     Card,
     Grouping,
@@ -46,7 +47,7 @@ def index() -> Response:
     cursor = server.store.events.cursor()
     scope = current_scope(CHOICES)
     found = numbers(server.queries, scope)
-    cards = [card_rows(scope, card) for card in CARDS]
+    cards = card_rows(scope)
     currency = server.store.workspace.settings().currency
     data = {
         "interval": None if scope.start else scope.interval,
@@ -119,11 +120,14 @@ class CardRows:
     has_more: bool
 
 
-def card_rows(scope: Scope, card: Card) -> CardRows:
+def card_rows(scope: Scope) -> list[CardRows]:
+    """Every card with the rows of the grouping that is chosen on it."""
     server = current_server()
-    key = scope.choices.get(card.key, card.groupings[0].key)
-    grouping = next(known for known in card.groupings if known.key == key)
+    chosen = [GROUPINGS[scope.choices.get(card.key, card.groupings[0].key)] for card in CARDS]
     metric: Any = scope.choices.get("metric", "clicks")
     unit = scope.choices.get("unit", "amount")
-    found = rows(server.store, server.queries, scope, grouping, metric=metric, unit=unit)
-    return CardRows(card, grouping, found[:CARD_ROWS], len(found) > CARD_ROWS)
+    found = rows(server.store, server.queries, scope, chosen, metric=metric, unit=unit)
+    return [
+        CardRows(card, grouping, shown[:CARD_ROWS], len(shown) > CARD_ROWS)
+        for card, grouping, shown in zip(CARDS, chosen, found, strict=True)
+    ]

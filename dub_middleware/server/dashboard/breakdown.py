@@ -133,26 +133,32 @@ def rows(
     store: Store,
     queries: Queries,
     scope: Scope,
-    grouping: Grouping,
+    groupings: Sequence[Grouping],
     *,
     metric: Metric,
     unit: str = "amount",
     limit: int = CARD_ROWS + 1,
-) -> list[Row]:
-    """The values of a grouping in the range and under the filters of a scope, most of ``metric`` first."""
-    found = queries.breakdown(
-        grouping.key,
+) -> list[list[Row]]:
+    """The values of each grouping in the range and under the filters of a scope, most of ``metric`` first."""
+    found = queries.breakdowns(
+        {grouping.key: grouping.keep_unknown for grouping in groupings},
         scope.period(queries),
         scope.filters,
         metric=metric,
         limit=limit,
-        keep_unknown=grouping.keep_unknown,
     )
-    names = _names(store, grouping)
-    highest = max((measure(group.counts, metric, unit) for group in found), default=0)
     return [
-        _row(grouping, group, names, measure(group.counts, metric, unit) / highest if highest else 0)
-        for group in found
+        _rows(grouping, found[grouping.key], _names(store, grouping), metric, unit) for grouping in groupings
+    ]
+
+
+def _rows(
+    grouping: Grouping, groups: Sequence[Group], names: Mapping[str, str], metric: str, unit: str
+) -> list[Row]:
+    measures = [measure(group.counts, metric, unit) for group in groups]
+    highest = max(measures, default=0) or 1
+    return [
+        _row(grouping, group, names, number / highest) for group, number in zip(groups, measures, strict=True)
     ]
 
 
@@ -236,6 +242,6 @@ def _all(key: str) -> tuple[Grouping, Scope, list[Row]]:
     scope = current_scope({"metric": METRICS, "q": ()})
     metric: Metric = scope.choices.get("metric", "clicks")  # type: ignore[assignment]  # read_scope has checked
     grouping = GROUPINGS[key]
-    found = rows(server.store, server.queries, scope, grouping, metric=metric, limit=5000)
+    (found,) = rows(server.store, server.queries, scope, [grouping], metric=metric, limit=5000)
     wanted = scope.choices.get("q", "").casefold()
     return grouping, scope, [row for row in found if wanted in f"{row.label} {row.detail}".casefold()]

@@ -17,7 +17,7 @@ at any number of events. Everything else reads the events of the range.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Literal
@@ -169,21 +169,31 @@ class Queries:
 
         Cities come as ``country<TAB>region<TAB>city``. Raises `ValueError` for an unknown grouping.
         """
+        asked = {group_by: keep_unknown}
+        return self.breakdowns(asked, period, filters, metric=metric, limit=limit, metadata=metadata)[
+            group_by
+        ]
+
+    def breakdowns(
+        self,
+        groupings: Mapping[str, bool],
+        period: Range,
+        filters: Filters | None = None,
+        *,
+        metric: Metric = "composite",
+        limit: int = MAX_ROWS,
+        metadata: MetadataQuery = (),
+    ) -> dict[str, list[Group]]:
+        """Several breakdowns for little more than one; each maps to whether it keeps what is not known."""
         with self._fresh() as connection:
             selection = select(self._store, connection, filters or {}, metadata)
-            groups = _breakdown.break_down(
-                connection,
-                group_by,
-                period,
-                selection,
-                metric=metric,
-                limit=limit,
-                keep_unknown=keep_unknown,
+            found = _breakdown.break_down(
+                connection, groupings, period, selection, metric=metric, limit=limit
             )
-            if group_by != "top_links":
-                return groups
-            found = load_links(connection, (group.value for group in groups))
-            return [Group(found[group.value], group.counts) for group in groups]
+            if groups := found.get("top_links"):
+                known = load_links(connection, (group.value for group in groups))
+                found["top_links"] = [Group(known[group.value], group.counts) for group in groups]
+            return found
 
     def events(
         self,

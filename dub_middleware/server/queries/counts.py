@@ -81,13 +81,25 @@ def series(connection: sa.Connection, period: Range, selection: Selection) -> li
     ]
 
 
-def by_dimension(dim: Dim, period: Range, selection: Selection) -> sa.Subquery:
-    """Sums for each ``value`` of a dimension; whole days come from the roll-up where that will do."""
-    value = events.c[dim.name.lower()].label("value")
+def filtered(period: Range, selection: Selection) -> sa.CTE:
+    """The events that a question is about, to be gone through once for several answers."""
+    columns = [events.c.type, events.c.amount, events.c.first]
+    columns += [events.c[dim.name.lower()] for dim in Dim if dim is not Dim.TOTAL]
+    span = (events.c.ts >= to_ms(period.start), events.c.ts < to_ms(period.end))
+    return sa.select(*columns).where(*selection.where, *span).cte("hits")
+
+
+def by_dimension(dim: Dim, period: Range, hits: sa.CTE | None = None) -> sa.Subquery:
+    """Sums for each ``value`` of a dimension, over ``hits`` or over everything.
+
+    Whole days of everything come from the roll-up.
+    """
+    source = events if hits is None else hits
+    value = source.c[dim.name.lower()].label("value")
     start, end = to_ms(period.start), to_ms(period.end)
-    raw = sa.select(value, *counters()[:4]).where(*selection.where, value.is_not(None)).group_by(value)
-    if not selection.is_everything:
-        return raw.where(events.c.ts >= start, events.c.ts < end).subquery("sums")
+    raw = sa.select(value, *counters(source)[:4]).where(value.is_not(None)).group_by(value)
+    if hits is not None:
+        return raw.subquery("sums")
     first_day = -(-start // DAY)
     # nothing can have happened after now, so the day that is not over counts as a whole
     last_day = -(-end // DAY) if period.is_current else end // DAY

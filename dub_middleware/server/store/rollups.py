@@ -46,18 +46,18 @@ BY_QUARTER = (Dim.TOTAL, Dim.CONTINENT, Dim.COUNTRY, Dim.DEVICE, Dim.BROWSER, Di
 BY_DAY = tuple(dim for dim in Dim if dim is not Dim.TOTAL)
 
 
-def counters() -> list[sa.Label[int]]:
+def counters(source: sa.FromClause = events) -> list[sa.Label[int]]:
     """The five counters over event rows, named as in the roll-up tables."""
 
     def is_type(kind: int) -> sa.ColumnElement[bool]:
-        return events.c.type == sa.literal_column(str(kind))
+        return source.c.type == sa.literal_column(str(kind))
 
     return [
         sa.func.count().filter(is_type(CLICK)).label("clicks"),
         sa.func.count().filter(is_type(LEAD)).label("leads"),
         sa.func.count().filter(is_type(SALE)).label("sales"),
-        sa.cast(sa.func.coalesce(sa.func.sum(events.c.amount), 0), sa.BigInteger).label("amount"),
-        sa.func.count().filter(events.c.first).label("first_sales"),
+        sa.cast(sa.func.coalesce(sa.func.sum(source.c.amount), 0), sa.BigInteger).label("amount"),
+        sa.func.count().filter(source.c.first).label("first_sales"),
     ]
 
 
