@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
 import socket
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dub_middleware.errors import ConfigError
@@ -23,8 +25,8 @@ DEMO_DATABASE = "sqlite:///dub-demo.db"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options; what is not said is read from ``DUB_…`` in the environment."""
     parser.epilog = (
-        "Environment: DUB_DATABASE_URL, DUB_PASSWORD, SEGMENT_WRITE_KEY, DUB_API_KEY and DUB_PUBLISHABLE_KEY "
-        "stand for the options of the same name."
+        "Environment: DUB_DATABASE_URL, DUB_PASSWORD and SEGMENT_WRITE_KEY stand for the options of that "
+        "name; DUB_API_KEY and DUB_PUBLISHABLE_KEY are keys to accept besides those in the database."
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=PORT, help="port; 0 is any free one (%(default)s)")
@@ -64,6 +66,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--demo", action="store_true", help=f"show made-up data, in a database of its own ({DEMO_DATABASE})"
     )
+    parser.add_argument("--geoip", metavar="FILE", help="a MaxMind database that knows where addresses are")
+    parser.add_argument("--rates", metavar="FILE", help="the ECB's conversion rates, in XML or CSV")
+    parser.add_argument(
+        "--trusted-proxy",
+        dest="trusted_proxies",
+        metavar="NETWORK",
+        action="append",
+        help="a proxy that may tell the visitor's address; may be given several times (this machine)",
+    )
     parser.add_argument(
         "--faithful", action="store_true", help="repeat Dub's defects too, for testing against them"
     )
@@ -86,30 +97,38 @@ def run(args: argparse.Namespace) -> int:
         )
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with listen(args.host, args.port) as listening:
-        app = create_app(
-            args.database or (DEMO_DATABASE if args.demo else DATABASE),
-            api_key=os.environ.get("DUB_API_KEY"),
-            publishable_key=os.environ.get("DUB_PUBLISHABLE_KEY"),
-            domains=args.domains or ["go.localhost"],
-            password=args.password or None,
-            base_url=args.base_url or f"http://{_reachable(args.host, listening)}",
-            private_receivers=is_private,
-            segment_write_key=args.segment_write_key or None,
-            segment_mappings=args.segment_mappings,
-            faithful=args.faithful,
-            anonymize_ip=args.anonymize_ip,
-        )
-        try:
+        app = create_app(**_options(args, listening, is_private=is_private))
+        with contextlib.ExitStack() as running:
+            running.callback(app.close)
             if args.demo:
-                _make_demo(app, quiet=args.json)
+                running.callback(_start_demo(app, quiet=args.json))
             app.start()
             told = json.dumps(_facts(app)) if args.json else _welcome(app)
             serve(app, listening, lambda: print(told, flush=True))
-        finally:
-            app.close()
     if not args.json:
         print("\n  Stopped.")
     return 0
+
+
+def _options(args: argparse.Namespace, listening: socket.socket, *, is_private: bool) -> dict[str, Any]:
+    """The options of the server that were given; the others keep their defaults."""
+    given = {
+        "database_url": args.database or (DEMO_DATABASE if args.demo else DATABASE),
+        "api_key": os.environ.get("DUB_API_KEY"),
+        "publishable_key": os.environ.get("DUB_PUBLISHABLE_KEY"),
+        "domains": args.domains,
+        "password": args.password or None,
+        "base_url": args.base_url or f"http://{_reachable(args.host, listening)}",
+        "private_receivers": is_private,
+        "segment_write_key": args.segment_write_key or None,
+        "segment_mappings": args.segment_mappings,
+        "geoip_path": args.geoip,
+        "rates_file": args.rates,
+        "trusted_proxies": args.trusted_proxies,
+        "faithful": args.faithful,
+        "anonymize_ip": args.anonymize_ip,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _reachable(host: str, listening: socket.socket) -> str:
@@ -170,8 +189,9 @@ def _welcome(app: Server) -> str:
     return "\n".join([*lines, "", "  Ctrl-C stops it.", ""])
 
 
-def _make_demo(app: Server, *, quiet: bool) -> None:
-    from dub_middleware.server.demo_data import make_demo
+def _start_demo(app: Server, *, quiet: bool) -> Callable[[], None]:
+    """Fill the database and let visitors come; return what ends their coming."""
+    from dub_middleware.server.demo_data import DemoVisitors, make_demo
 
     shows = not quiet and sys.stderr.isatty()
 
@@ -182,3 +202,4 @@ def _make_demo(app: Server, *, quiet: bool) -> None:
     made = make_demo(app.store, progress)
     if shows and made:
         print(file=sys.stderr)
+    return DemoVisitors(app.store).close
