@@ -91,8 +91,8 @@ def test_a_server_may_fork_its_workers(server: Server) -> None:
         finally:
             os._exit(0)
     os.waitpid(child, 0)
-    assert os.read(read, 100) == b"404 NOT FOUND, 2 keys"
-    assert request(server, path="/api/nowhere").status == "404 NOT FOUND"
+    assert os.read(read, 100) == b"404 Not Found, 2 keys"
+    assert request(server, path="/api/nowhere").status == "404 Not Found"
     for end in (read, write):
         os.close(end)
 

@@ -11,7 +11,8 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from werkzeug import Response
 from werkzeug.exceptions import MethodNotAllowed, NotFound
@@ -65,31 +66,36 @@ class Api:
         return openapi.document(self.operations, resources())
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        request = ApiRequest(environ)
-        response = self._respond(Call(self._server, request))
-        return response(environ, start_response)
+        call = Call(self._server, ApiRequest(environ))
+        answer = self._answer(call)
+        if isinstance(answer, Response):
+            answer.headers.update(call.headers)
+            return answer(environ, start_response)
+        body, length = answer.body, str(len(answer.body))
+        headers = call.headers | {"Content-Type": "application/json", "Content-Length": length}
+        start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", list(headers.items()))
+        return [] if call.request.method == "HEAD" else [body]
 
-    def _respond(self, call: Call) -> Response:
+    def _answer(self, call: Call) -> Response | _Json:
         request = call.request
         if request.path in self._open:
             call.headers |= CORS_HEADERS
         try:
             operation, raw_path = self._find(request)
             call.path = {name: operation.path[name].parse(raw_path[name]) for name in raw_path}
-            response = _as_response(operation.run(call), operation.status)
+            answer = operation.run(call)
+            return answer if isinstance(answer, Response) else _Json.of(answer, operation.status)
         except _Answered as answered:
-            response = answered.response
+            return answered.response
         except ApiError as error:
-            response = _json_response(error.envelope, error.status)
-            response.headers.update(error.headers)
+            call.headers |= error.headers
+            return _Json.of(error.envelope, error.status)
         except LinkError as error:
             told = ApiError(error.code, str(error))
-            response = _json_response(told.envelope, told.status)
+            return _Json.of(told.envelope, told.status)
         except Exception:
             _log.exception("%s %r failed", request.method, request.path)
-            response = _json_response(ApiError("internal_server_error", INTERNAL).envelope, 500)
-        response.headers.update(call.headers)
-        return response
+            return _Json.of(ApiError("internal_server_error", INTERNAL).envelope, 500)
 
     def _find(self, request: ApiRequest) -> tuple[Operation, Mapping[str, str]]:
         try:
@@ -117,11 +123,14 @@ def create_api(server: Server) -> Api:
     return Api(server, [operation for resource in resources() for operation in resource.operations])
 
 
-def _as_response(answer: Any, status: int) -> Response:
-    return answer if isinstance(answer, Response) else _json_response(answer, status)
+class _Json(NamedTuple):
+    """An answer as most are; Werkzeug's response is for the others."""
 
+    status: int
+    body: bytes
 
-def _json_response(value: Any, status: int) -> Response:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    # half a surrogate pair, which JSON can say and UTF-8 cannot, leaves as the escape it came as
-    return Response(text.encode("utf-8", "backslashreplace"), status, content_type="application/json")
+    @classmethod
+    def of(cls, value: Any, status: int) -> _Json:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        # half a surrogate pair, which JSON can say and UTF-8 cannot, leaves as the escape it came as
+        return cls(status, text.encode("utf-8", "backslashreplace"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dub_middleware.server.store.engine import Database
+from dub_middleware.server.store.engine import Database, Driver
 from dub_middleware.server.store.prepared import Prepared
 from dub_middleware.server.store.schema import click_claims, lead_claims, sale_claims
 
@@ -42,47 +42,41 @@ class Claims:
         self._keep_answer = Prepared(database, _KEEP_ANSWER)
         self._release_sale = Prepared(database, _RELEASE_SALE)
 
-    def click(
-        self, connection: sa.Connection, link: int, identity: str, click_id: str, ts: int
-    ) -> str | None:
+    def click(self, raw: Driver, link: int, identity: str, click_id: str, ts: int) -> str | None:
         """None when the claim is ours, else the click id of the visitor's first click of the hour."""
         row = {"link": link, "identity": identity, "click_id": click_id, "ts": ts}
-        if _takes(connection, self._click, row, CLICK_WINDOW):
+        if _takes(raw, self._click, row, CLICK_WINDOW):
             return None
-        return self.first_click(connection, link, identity, ts)
+        return self.first_click(raw, link, identity, ts)
 
-    def first_click(self, connection: sa.Connection, link: int, identity: str, ts: int) -> str | None:
+    def first_click(self, raw: Driver, link: int, identity: str, ts: int) -> str | None:
         """The click id that holds the claim."""
         key = {"link": link, "identity": identity, "after": ts - CLICK_WINDOW}
-        row = self._first_click.first(connection, key)
+        row = self._first_click.first(raw, key)
         return None if row is None else str(row["click_id"])
 
-    def lead(self, connection: sa.Connection, external_id: str, event_name: str, ts: int) -> bool:
+    def lead(self, raw: Driver, external_id: str, event_name: str, ts: int) -> bool:
         """Say whether this customer's lead of that name, compared without case, is a new one."""
         name = event_name.lower().replace(" ", "-")
         row = {"customer_external_id": external_id, "event_name": name, "ts": ts}
-        return _takes(connection, self._lead, row, LEAD_WINDOW)
+        return _takes(raw, self._lead, row, LEAD_WINDOW)
 
-    def sale(self, connection: sa.Connection, invoice_id: str, ts: int) -> bool:
+    def sale(self, raw: Driver, invoice_id: str, ts: int) -> bool:
         """Say whether the invoice is a new one; of several at once, the others wait for the first to end."""
         row = {"invoice_id": invoice_id, "answer": None, "ts": ts}
-        return _takes(connection, self._sale, row, SALE_WINDOW)
+        return _takes(raw, self._sale, row, SALE_WINDOW)
 
-    def sale_answer(
-        self, connection: sa.Connection, invoice_id: str, ts: int
-    ) -> tuple[bool, Mapping[str, Any] | None]:
+    def sale_answer(self, raw: Driver, invoice_id: str, ts: int) -> tuple[bool, Mapping[str, Any] | None]:
         """Say whether the invoice is known, and what its first caller was told."""
         key = {"invoice_id": invoice_id, "after": ts - SALE_WINDOW}
-        row = self._answer.first(connection, key)
+        row = self._answer.first(raw, key)
         return row is not None, None if row is None else row["answer"]
 
-    def keep_answer(
-        self, connection: sa.Connection, invoice_id: str, answer: Mapping[str, Any] | None
-    ) -> None:
-        self._keep_answer.run(connection, {"invoice": invoice_id, "told": answer})
+    def keep_answer(self, raw: Driver, invoice_id: str, answer: Mapping[str, Any] | None) -> None:
+        self._keep_answer.run(raw, {"invoice": invoice_id, "told": answer})
 
-    def release_sale(self, connection: sa.Connection, invoice_id: str) -> None:
-        self._release_sale.run(connection, {"invoice_id": invoice_id})
+    def release_sale(self, raw: Driver, invoice_id: str) -> None:
+        self._release_sale.run(raw, {"invoice_id": invoice_id})
 
 
 def _taking(database: Database, table: sa.Table) -> Prepared:
@@ -99,5 +93,5 @@ def _taking(database: Database, table: sa.Table) -> Prepared:
     return Prepared(database, taking, [column.name for column in table.columns])
 
 
-def _takes(connection: sa.Connection, taking: Prepared, row: Mapping[str, Any], window: int) -> bool:
-    return taking.first(connection, {**row, "expired": row["ts"] - window}) is not None
+def _takes(raw: Driver, taking: Prepared, row: Mapping[str, Any], window: int) -> bool:
+    return taking.first(raw, {**row, "expired": row["ts"] - window}) is not None

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from dub_middleware.errors import ConflictError
-from dub_middleware.server.store.engine import Database
+from dub_middleware.server.store.engine import Database, Driver
 from dub_middleware.server.store.ids import new_id
 from dub_middleware.server.store.models import Customer, CustomerDetails, from_ms, to_ms
 from dub_middleware.server.store.prepared import Prepared
@@ -70,8 +70,8 @@ class Customers:
     ) -> Customer:
         """Add a customer that came through no link. Raises `ConflictError` with field ``external_id``."""
         at = self._now() if created_at is None else to_ms(created_at)
-        with self._database.write() as connection:
-            customer, is_new = self._known.add(connection, details, at, country=country)
+        with self._database.record() as raw:
+            customer, is_new = self._known.add(raw, details, at, country=country)
         if not is_new:
             raise ConflictError("external_id", details.external_id)
         return customer
@@ -171,17 +171,15 @@ class KnownCustomers:
         self._find = Prepared(database, _BY_EXTERNAL_ID)
         self._lock = Prepared(database, _BY_EXTERNAL_ID.with_for_update(of=customers))
 
-    def find(
-        self, connection: sa.Connection, external_id: str, *, for_update: bool = False
-    ) -> Customer | None:
+    def find(self, raw: Driver, external_id: str, *, for_update: bool = False) -> Customer | None:
         """The customer with the caller's id; ``for_update`` makes a second sale of theirs wait."""
         statement = self._lock if for_update else self._find
-        row = statement.first(connection, {"wanted": external_id})
+        row = statement.first(raw, {"wanted": external_id})
         return None if row is None else _customer(row)
 
     def add(
         self,
-        connection: sa.Connection,
+        raw: Driver,
         details: CustomerDetails,
         at: int,
         *,
@@ -206,10 +204,10 @@ class KnownCustomers:
             "link": came_by["link"],
             "clicked_at": came_by["ts"],
         }
-        added = self._insert.first(connection, row)
+        added = self._insert.first(raw, row)
         if added is not None:
             return _customer({**row, **added, "link_id": link_id}), True
-        customer = self.find(connection, details.external_id)
+        customer = self.find(raw, details.external_id)
         if customer is None:
             raise ConflictError("external_id", details.external_id)  # deleted in this very moment
         return customer, False

@@ -25,6 +25,9 @@ BUSY_PAUSES = (0.0002, 0.0005, 0.001)  # seconds between attempts to begin; the 
 JOURNAL_LIMIT = 64 * 1024 * 1024  # bytes that the WAL file shrinks back to
 
 
+#: a connection of the database driver itself: sqlite3's or psycopg's
+Driver = Any
+
 _open: weakref.WeakSet[Database] = weakref.WeakSet()
 
 
@@ -60,9 +63,25 @@ class Database:
         right for clicks, not for leads and sales.
         """
         with self._told(), self._turn(), self._writer.connect() as connection:
-            self._set_durability(connection, durable)
+            if self.is_sqlite:
+                _make_durable(driver_of(connection), connection.info, durable)
             with connection.begin():
                 yield connection
+
+    @contextlib.contextmanager
+    def record(self, *, durable: bool = True) -> Iterator[Driver]:
+        """`write` for `Prepared` statements: the driver's own connection, without what SQLAlchemy adds."""
+        with self._told(), self._turn(), contextlib.closing(self.engine.raw_connection()) as pooled:
+            raw: Any = pooled.driver_connection
+            if self.is_sqlite:
+                _make_durable(raw, pooled.info, durable)
+                _begin_immediate(raw)
+            try:
+                yield raw
+            except BaseException:
+                raw.rollback()
+                raise
+            raw.commit()
 
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """``INSERT`` of this dialect, with ``on_conflict_do_update``."""
@@ -92,7 +111,7 @@ class Database:
 
         @sa.event.listens_for(engine, "begin")
         def begin(connection: sa.Connection) -> None:
-            raw: Any = connection.connection.driver_connection
+            raw = driver_of(connection)
             # a transaction that reads first and then writes cannot wait for another writer:
             # SQLITE_BUSY_SNAPSHOT
             if connection.get_execution_options().get("dub_write", False):
@@ -136,11 +155,16 @@ class Database:
         finally:
             lock.release()
 
-    def _set_durability(self, connection: sa.Connection, durable: bool) -> None:
-        if self.is_sqlite and connection.info.get("durable") != durable:
-            raw: Any = connection.connection.driver_connection
-            raw.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            connection.info["durable"] = durable
+
+def driver_of(connection: sa.Connection) -> Driver:
+    """What `Prepared` statements run on, inside a transaction of SQLAlchemy's."""
+    return connection.connection.driver_connection
+
+
+def _make_durable(raw: Any, known: dict[Any, Any], durable: bool) -> None:
+    if known.get("durable") != durable:
+        raw.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        known["durable"] = durable
 
 
 def _begin_immediate(raw: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from dub_middleware.errors import ConflictError
-from dub_middleware.server.store.engine import Database
+from dub_middleware.server.store.engine import Database, Driver, driver_of
 from dub_middleware.server.store.ids import new_id
 from dub_middleware.server.store.models import LINK_DETAILS, Link, Tag, from_ms, to_ms
 from dub_middleware.server.store.prepared import Prepared
@@ -131,7 +131,8 @@ class Links:
         if until > now:
             return link
         with self._database.read() as connection:
-            row = self._by_key.first(connection, {"wanted_domain": place[0], "wanted_key": place[1]})
+            raw = driver_of(connection)
+            row = self._by_key.first(raw, {"wanted_domain": place[0], "wanted_key": place[1]})
         if row is None:
             return None
         link = _link(row, ())
@@ -248,8 +249,8 @@ class LinkByPk:
     def __init__(self, database: Database) -> None:
         self._statement = Prepared(database, _BY_PK)
 
-    def __call__(self, connection: sa.Connection, pk: int) -> Link | None:
-        row = self._statement.first(connection, {"number": pk})
+    def __call__(self, raw: Driver, pk: int) -> Link | None:
+        row = self._statement.first(raw, {"number": pk})
         return None if row is None else _link(row, ())
 
 

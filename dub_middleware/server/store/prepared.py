@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dub_middleware.server.store.engine import Database
+from dub_middleware.server.store.engine import Database, Driver
 
 Row = dict[str, Any]
 _Processor = Callable[[Any], Any]
@@ -38,13 +38,13 @@ class Prepared:
         kinds = {column.name: column.type.dialect_impl(dialect) for column in returned}
         self._reading = _only({name: kind.result_processor(dialect, None) for name, kind in kinds.items()})
 
-    def run(self, connection: sa.Connection, values: Mapping[str, Any]) -> None:
+    def run(self, raw: Driver, values: Mapping[str, Any]) -> None:
         """Execute it, for what it does."""
-        self._execute(connection, values)
+        self._execute(raw, values)
 
-    def first(self, connection: sa.Connection, values: Mapping[str, Any]) -> Row | None:
+    def first(self, raw: Driver, values: Mapping[str, Any]) -> Row | None:
         """Execute it and return its first row by column names."""
-        found = self._execute(connection, values).fetchone()
+        found = self._execute(raw, values).fetchone()
         if found is None:
             return None
         row = dict(zip(self._names, found, strict=True))
@@ -52,11 +52,10 @@ class Prepared:
             row[name] = read(row[name])
         return row
 
-    def _execute(self, connection: sa.Connection, values: Mapping[str, Any]) -> Any:
+    def _execute(self, raw: Driver, values: Mapping[str, Any]) -> Any:
         given = {**self._fixed, **values}
         for name, bind in self._binding.items():
             given[name] = bind(given.get(name))
-        raw: Any = connection.connection.driver_connection
         return raw.execute(self._sql, given if self._order is None else [given[name] for name in self._order])
 
 

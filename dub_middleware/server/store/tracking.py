@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from dub_middleware.errors import AttributionError
 from dub_middleware.server.store.claims import Claims
 from dub_middleware.server.store.customers import KnownCustomers
-from dub_middleware.server.store.engine import Database
+from dub_middleware.server.store.engine import Database, Driver, driver_of
 from dub_middleware.server.store.events import CLICK_ROW, city_word, is_type
 from dub_middleware.server.store.ids import new_click_id, random_text
 from dub_middleware.server.store.links import LinkByPk
@@ -109,17 +109,17 @@ class Tracking:
         ts = self._now() if at is None else to_ms(at)
         chosen = click_id or new_click_id()
         row = {"ts": ts, "type": CLICK, "link": link.pk, "click_id": chosen, **self.context_row(context)}
-        with self._database.write(durable=False) as connection:
-            first = identity and self._claims.click(connection, link.pk, identity, chosen, ts)
+        with self._database.record(durable=False) as raw:
+            first = identity and self._claims.click(raw, link.pk, identity, chosen, ts)
             if first is not None:
                 return ClickResult(click_id=first, recorded=False)
-            recorded = self._add_click.first(connection, _BLANK | row) is not None
+            recorded = self._add_click.first(raw, _BLANK | row) is not None
         return ClickResult(click_id=chosen, recorded=recorded)
 
     def claimed_click(self, link: Link, identity: str) -> str | None:
         """The click id of this visitor's click on this link within the hour."""
         with self._database.read() as connection:
-            return self._claims.first_click(connection, link.pk, identity, self._now())
+            return self._claims.first_click(driver_of(connection), link.pk, identity, self._now())
 
     def record_lead(
         self,
@@ -144,25 +144,25 @@ class Tracking:
         name = self._words.ids([plain(event_name)])[plain(event_name)]
         seen = False
         if keep_claim and not deferred:
-            with self._database.write() as connection:
-                known = self._customers.find(connection, customer.external_id)
+            with self._database.record() as raw:
+                known = self._customers.find(raw, customer.external_id)
                 if click_id or (known and known.click_id):
-                    seen = not self._claims.lead(connection, customer.external_id, event_name, ts)
-        with self._database.write() as connection:
-            known = self._customers.find(connection, customer.external_id)
+                    seen = not self._claims.lead(raw, customer.external_id, event_name, ts)
+        with self._database.record() as raw:
+            known = self._customers.find(raw, customer.external_id)
             click_id = click_id or (known and known.click_id) or ""
             if not click_id:
                 raise AttributionError("no_click_id")
             if not (deferred or keep_claim):
-                seen = not self._claims.lead(connection, customer.external_id, event_name, ts)
+                seen = not self._claims.lead(raw, customer.external_id, event_name, ts)
             if seen:
                 return LeadResult(outcome="duplicate", click_id=click_id, customer=known)
-            click, link = self._attribute(connection, click_id)
-            owner, is_new = (known, False) if known else self._add(connection, customer, click, link, ts)
+            click, link = self._attribute(raw, click_id)
+            owner, is_new = (known, False) if known else self._add(raw, customer, click, link, ts)
             if not deferred:
                 rows = [_lead_row(click, owner, name, ts, metadata) for _ in range(quantity)]
                 for row in rows:
-                    self._add_event.run(connection, row)
+                    self._add_event.run(raw, row)
         return LeadResult(
             outcome="deferred" if deferred else "recorded",
             click_id=click_id,
@@ -203,31 +203,28 @@ class Tracking:
         words = self._words.ids(map(plain, (event_name, currency, payment_processor, lead_name)))
         if late_claim and invoice_id is not None:
             with self._database.read() as connection:
-                is_known, told = self._claims.sale_answer(connection, invoice_id, ts)
+                is_known, told = self._claims.sale_answer(driver_of(connection), invoice_id, ts)
             if is_known:
                 return SaleResult(outcome="replayed", answer=told)
-        with self._database.write() as connection:
-            if (
-                invoice_id is not None
-                and not self._claims.sale(connection, invoice_id, ts)
-                and not late_claim
-            ):
-                _, told = self._claims.sale_answer(connection, invoice_id, ts)
+        with self._database.record() as raw:
+            if invoice_id is not None and not self._claims.sale(raw, invoice_id, ts) and not late_claim:
+                _, told = self._claims.sale_answer(raw, invoice_id, ts)
                 return SaleResult(outcome="replayed", answer=told)
-            owner = self._customers.find(connection, customer.external_id, for_update=True)
+            owner = self._customers.find(raw, customer.external_id, for_update=True)
             direct: LeadResult | None = None
             if owner is None and click_id:
-                direct = self._direct_lead(connection, customer, click_id, words[plain(lead_name)], ts)
+                direct = self._direct_lead(raw, customer, click_id, words[plain(lead_name)], ts)
                 owner = direct.customer
             if owner is not None:
-                lead, link = self._lead_of(connection, owner, lead_event_name if direct is None else None)
+                name = words[plain(lead_name)] if lead_event_name and direct is None else None
+                lead, link = self._lead_of(raw, owner, name)
             if owner is None or amount <= 0:
                 if invoice_id is not None:
-                    self._claims.release_sale(connection, invoice_id)
+                    self._claims.release_sale(raw, invoice_id)
                 if owner is None:
                     return SaleResult(outcome="unknown_customer")
                 return SaleResult(outcome="zero_amount", customer=owner, link=link, lead=direct)
-            is_first = self._is_first(connection, owner, link)
+            is_first = self._is_first(raw, owner, link)
             sale = {
                 "ts": ts,
                 "type": SALE,
@@ -240,8 +237,8 @@ class Tracking:
                 "first": is_first,
                 "metadata": _dump(metadata),
             }
-            self._add_event.run(connection, _copy(lead) | sale)
-            self._add_sale.run(connection, {"customer": owner.pk, "more": amount, "now": ts})
+            self._add_event.run(raw, _copy(lead) | sale)
+            self._add_sale.run(raw, {"customer": owner.pk, "more": amount, "now": ts})
             owner = dataclasses.replace(
                 owner,
                 sales=owner.sales + 1,
@@ -250,20 +247,20 @@ class Tracking:
             )
             told = None if answer is None else answer(owner)
             if invoice_id is not None:
-                self._claims.keep_answer(connection, invoice_id, told)
+                self._claims.keep_answer(raw, invoice_id, told)
         return SaleResult(
             outcome="recorded", answer=told, link=link, customer=owner, is_first=is_first, lead=direct
         )
 
     def _direct_lead(
-        self, connection: sa.Connection, details: CustomerDetails, click_id: str, name: int, ts: int
+        self, raw: Driver, details: CustomerDetails, click_id: str, name: int, ts: int
     ) -> LeadResult:
-        click, link = self._attribute(connection, click_id)
-        owner, is_new = self._add(connection, details, click, link, ts)
+        click, link = self._attribute(raw, click_id)
+        owner, is_new = self._add(raw, details, click, link, ts)
         if not is_new:  # a sale of the same new customer was faster: it has recorded the lead
             return LeadResult(outcome="duplicate", click_id=click_id, link=link, customer=owner)
         row = _lead_row(click, owner, name, ts, None)
-        self._add_event.run(connection, row)
+        self._add_event.run(raw, row)
         return LeadResult(
             outcome="recorded",
             click_id=click_id,
@@ -273,46 +270,40 @@ class Tracking:
             event_ids=(row["event_id"],),
         )
 
-    def _lead_of(
-        self, connection: sa.Connection, customer: Customer, event_name: str | None
-    ) -> tuple[Row, Link]:
+    def _lead_of(self, raw: Driver, customer: Customer, name: int | None) -> tuple[Row, Link]:
         """The lead that a sale belongs to: the customer's latest, or latest of that name, and its link."""
         link: Link | None = None
         if customer.link_pk is not None:
-            link = self._usable(connection, customer.link_pk, customer_id=customer.id)
-        key: dict[str, Any] = {"customer": customer.pk}
-        if event_name is not None:
-            key["name"] = self._words.find(connection, [plain(event_name)]).get(plain(event_name), -1)
-        statement = self._latest_lead if event_name is None else self._latest_lead_named
-        lead = statement.first(connection, key)
+            link = self._usable(raw, customer.link_pk, customer_id=customer.id)
+        statement = self._latest_lead if name is None else self._latest_lead_named
+        lead = statement.first(raw, {"customer": customer.pk, "name": name})
         if lead is None:
             raise AttributionError("lead_not_found", customer_id=customer.id)
         if link is None or link.pk != lead["link"]:
-            link = self._usable(connection, lead["link"], customer_id=customer.id)
+            link = self._usable(raw, lead["link"], customer_id=customer.id)
         return lead, link
 
     def _add(
-        self, connection: sa.Connection, details: CustomerDetails, click: Row, link: Link, ts: int
+        self, raw: Driver, details: CustomerDetails, click: Row, link: Link, ts: int
     ) -> tuple[Customer, bool]:
-        texts = self._words.texts(connection, [click["country"]])
-        country = texts.get(click["country"])
-        return self._customers.add(connection, details, ts, click=click, link_id=link.id, country=country)
+        country = self._words.text(click["country"])
+        return self._customers.add(raw, details, ts, click=click, link_id=link.id, country=country)
 
-    def _attribute(self, connection: sa.Connection, click_id: str) -> tuple[Row, Link]:
-        click = self._click_row.first(connection, {"click_id": click_id})
+    def _attribute(self, raw: Driver, click_id: str) -> tuple[Row, Link]:
+        click = self._click_row.first(raw, {"click_id": click_id})
         if click is None:
             raise AttributionError("click_not_found", click_id=click_id)
-        return click, self._usable(connection, click["link"], click_id=click_id)
+        return click, self._usable(raw, click["link"], click_id=click_id)
 
     def _usable(
         self,
-        connection: sa.Connection,
+        raw: Driver,
         pk: int,
         *,
         click_id: str | None = None,
         customer_id: str | None = None,
     ) -> Link:
-        link = self._link(connection, pk)
+        link = self._link(raw, pk)
         if link is None:
             raise AttributionError("link_not_found", click_id=click_id, customer_id=customer_id)
         if link.disabled_at is not None:
@@ -321,12 +312,12 @@ class Tracking:
             )
         return link
 
-    def _is_first(self, connection: sa.Connection, customer: Customer, link: Link) -> bool:
+    def _is_first(self, raw: Driver, customer: Customer, link: Link) -> bool:
         if customer.sales == 0:
             return True
         if customer.link_pk == link.pk:
             return False
-        return self._sale_through.first(connection, {"customer": customer.pk, "link": link.pk}) is None
+        return self._sale_through.first(raw, {"customer": customer.pk, "link": link.pk}) is None
 
     def context_row(self, context: Context) -> dict[str, Any]:
         """The columns that say where a click came from."""

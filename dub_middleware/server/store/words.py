@@ -85,6 +85,13 @@ class Words:
                 self._remember(text, pk)
         return found
 
+    def text(self, pk: int | None) -> str | None:
+        """The text of one number."""
+        if pk is None or pk in self._texts:
+            return None if pk is None else self._texts[pk]
+        with self._database.read() as connection:
+            return self.texts(connection, [pk]).get(pk)
+
     def _add(self, text: str) -> int:
         insert = self._database.insert(words).values(text=text)
         insert = insert.on_conflict_do_update(index_elements=["text"], set_={"text": text})
