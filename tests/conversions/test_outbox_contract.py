@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -251,6 +251,7 @@ class OutboxContract:
         clock.now += 30
         assert outbox.oldest() == pytest.approx(30)
         assert (outbox.pending(), outbox.pending(["segment"])) == (1, 0)
+        assert (outbox.has_pending(), outbox.has_pending(["segment"])) == (True, False)
 
     def test_a_full_outbox_refuses_the_new_and_keeps_the_old(self) -> None:
         full = open_outbox(self.url, max_rows=3)
@@ -331,6 +332,33 @@ class TestSQLite(OutboxContract):
         crashed = open_outbox(f"sqlite:///{tmp_path}/crashed-outbox.db")
         assert [r.key for r in crashed.rows()] == ["before", "after"]
         crashed.close()
+
+    @pytest.mark.parametrize(
+        ("work", "index"),
+        [
+            (lambda outbox: outbox.has_pending(["dub"]), "dub_outbox_pending"),
+            (lambda outbox: outbox.pending(), "dub_outbox_pending"),
+            (lambda outbox: outbox.owners(), "dub_outbox_owner"),
+            (lambda outbox: outbox.states("x"), "dub_outbox_id"),
+            (lambda outbox: outbox.purge(states=["delivered"]), "dub_outbox_settled"),
+        ],
+        ids=["has_pending", "pending", "owners", "states", "purge"],
+    )
+    def test_what_is_asked_often_reads_an_index_and_not_the_table(
+        self, outbox: Outbox, work: Callable[[Outbox], object], index: str
+    ) -> None:
+        """A million delivered rows must not slow down the next event."""
+        outbox.put([row()])
+        work(outbox)
+        statements: list[str] = []
+        connection = outbox._process().opened["back"]  # type: ignore[attr-defined]
+        connection.set_trace_callback(statements.append)
+        work(outbox)
+        connection.set_trace_callback(None)
+        reads = [text for text in statements if text.startswith("SELECT")]
+        plans = [line for text in reads for *_, line in connection.execute(f"EXPLAIN QUERY PLAN {text}")]
+        assert any(index in line for line in plans), plans
+        assert not [line for line in plans if line.startswith("SCAN dub_outbox") and "INDEX" not in line]
 
     def test_the_file_is_readable_by_its_owner_only(self, outbox: Outbox, tmp_path: Path) -> None:
         """Whatever the umask: the rows hold personal data."""

@@ -84,6 +84,9 @@ class Outbox(Protocol):
     def pending(self, destinations: Sequence[str] = ()) -> int:
         """Return how many rows still wait or are in flight."""
 
+    def has_pending(self, destinations: Sequence[str] = ()) -> bool:
+        """Return whether any row still waits or is in flight; quick, however many there are."""
+
     def states(self, id: str) -> dict[str, RowState]:  # noqa: A002
         """Return the state of an event for each of its destinations."""
 

@@ -11,6 +11,7 @@ from dub_middleware.conversions.outbox.rows import Leased, Settlement, storable
 # A due time further ahead than any delay we set was written by a clock that has been set back since.
 FARTHEST = 900.0
 PAGE = 5000
+STEP = 500  # rows in one statement; older SQLite takes 999 values
 _DROP_PAYLOAD = ("delivered", "duplicate")  # nobody needs the personal data of what has arrived
 
 
@@ -74,26 +75,37 @@ def _choose(execute: Execute, destination: str, limit: int, now: float, whole_ke
 
 
 def settle(execute: Execute, owner: str, settlements: Sequence[Settlement], now: float) -> None:
-    """Write down what became of the rows that ``owner`` still holds."""
+    """Write down what became of the rows that ``owner`` still holds; those of a batch are mostly alike."""
+    alike: dict[tuple[Any, ...], list[Settlement]] = {}
     for result in settlements:
-        payload = "''" if result.state in _DROP_PAYLOAD else "payload"
-        execute(
-            f"UPDATE dub_outbox SET state = ?, payload = {payload}, owner = NULL, next_at = ?,"
-            " attempts = ?, ambiguous = ?, crashes = ?, status = ?, message = ?, settled_at = ?"
-            " WHERE seq = ? AND owner = ? AND state = 'pending'",
-            (
-                result.state,
-                now + result.delay,
-                result.attempts,
-                int(result.ambiguous),
-                result.crashes,
-                result.status,
-                storable(result.message[:1000]),
-                None if result.state == "pending" else now,
-                result.seq,
-                owner,
-            ),
-        )
+        said = (result.state, result.attempts, result.delay, result.ambiguous, result.crashes)
+        alike.setdefault((*said, result.status, result.message), []).append(result)
+    for results in alike.values():
+        for start in range(0, len(results), STEP):
+            _settle(execute, owner, results[start : start + STEP], now)
+
+
+def _settle(execute: Execute, owner: str, alike: Sequence[Settlement], now: float) -> None:
+    result = alike[0]
+    payload = "''" if result.state in _DROP_PAYLOAD else "payload"
+    marks = ", ".join("?" * len(alike))
+    execute(
+        f"UPDATE dub_outbox SET state = ?, payload = {payload}, owner = NULL, next_at = ?,"
+        " attempts = ?, ambiguous = ?, crashes = ?, status = ?, message = ?, settled_at = ?"
+        f" WHERE seq IN ({marks}) AND owner = ? AND state = 'pending'",
+        (
+            result.state,
+            now + result.delay,
+            result.attempts,
+            int(result.ambiguous),
+            result.crashes,
+            result.status,
+            storable(result.message[:1000]),
+            None if result.state == "pending" else now,
+            *(row.seq for row in alike),
+            owner,
+        ),
+    )
 
 
 def extend(execute: Execute, owner: str, until: float) -> None:

@@ -13,11 +13,21 @@ _COLUMNS = (
     " message, settled_at"
 )
 
+# as literals: with a parameter SQLite does not see that its partial index fits
+PENDING = "state = 'pending'"
+SETTLED = "state <> 'pending'"
+
 
 def pending(execute: Execute, destinations: Sequence[str]) -> int:
     """Count the rows that wait or are in flight."""
-    where, values = _where(state="pending", destination=tuple(destinations))
+    where, values = _where(conditions=(PENDING,), destination=tuple(destinations))
     return int(execute(f"SELECT count(*) FROM dub_outbox{where}", values)[0][0])
+
+
+def has_pending(execute: Execute, destinations: Sequence[str]) -> bool:
+    """Look for one row that waits or is in flight."""
+    where, values = _where(conditions=(PENDING,), destination=tuple(destinations))
+    return bool(execute(f"SELECT 1 FROM dub_outbox{where} LIMIT 1", values))
 
 
 def states(execute: Execute, id: str) -> dict[str, RowState]:  # noqa: A002
@@ -65,7 +75,7 @@ def retry(execute: Execute, ids: Iterable[str], wanted: Iterable[str]) -> int:
     where, values = _where(id=tuple(ids), state=chosen)
     if not values:
         return 0
-    where += " AND state <> 'pending' AND payload <> ''"
+    where += f" AND {SETTLED} AND payload <> ''"
     count = int(execute(f"SELECT count(*) FROM dub_outbox{where}", values)[0][0])
     execute(
         "UPDATE dub_outbox SET state = 'pending', next_at = 0, owner = NULL, attempts = 0,"
@@ -80,7 +90,7 @@ def purge(execute: Execute, wanted: Iterable[str], settled_before: float, limit:
     chosen = tuple(state for state in wanted if state in FINAL)
     if not chosen:
         return 0
-    where, values = _where(state=chosen, conditions=("settled_at <= ?",), values=(settled_before,))
+    where, values = _where(state=chosen, conditions=(SETTLED, "settled_at <= ?"), values=(settled_before,))
     found = execute(
         f"SELECT seq, destination, state FROM dub_outbox{where} LIMIT ?{lock_rows}", (*values, limit)
     )

@@ -148,6 +148,10 @@ class SQLOutbox(ABC):
         with self._look() as execute:
             return ledger.pending(execute, destinations)
 
+    def has_pending(self, destinations: Sequence[str] = ()) -> bool:
+        with self._look() as execute:
+            return ledger.has_pending(execute, destinations)
+
     def states(self, id: str) -> dict[str, RowState]:  # noqa: A002
         with self._look() as execute:
             return ledger.states(execute, id)

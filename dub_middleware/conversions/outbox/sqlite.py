@@ -49,9 +49,8 @@ class _Connections:
         self.opened: dict[_Side, sqlite3.Connection] = {}
         self.inode: int | None = None
 
-    @contextlib.contextmanager
-    def turn(self, side: _Side) -> Iterator[None]:
-        """Hold the lock; a caller of `put` goes before the worker, which could starve it by coming back."""
+    def acquire(self, side: _Side) -> None:
+        """Take the lock; a caller of `put` goes before the worker, which could starve it by coming back."""
         if side == "front":
             self.callers += 1
             try:
@@ -63,10 +62,6 @@ class _Connections:
             while self.callers and time.monotonic() < deadline:
                 time.sleep(0)
             self.lock.acquire()
-        try:
-            yield
-        finally:
-            self.lock.release()
 
     def close(self) -> None:
         with self.lock:
@@ -126,22 +121,24 @@ class SQLiteOutbox(SQLOutbox):
     @contextlib.contextmanager
     def _transaction(self, side: _Side, begin: str = "BEGIN IMMEDIATE") -> Iterator[Execute]:
         process = self._process()
-        with process.turn(side):
+        process.acquire(side)
+        try:
+            connection = self._connection(process, "front" if self._is_memory else side)
+            _begin(connection, begin)
             try:
-                connection = self._connection(process, "front" if self._is_memory else side)
-                _begin(connection, begin)
-                try:
-                    yield lambda statement, values=(): connection.execute(statement, values).fetchall()
-                    connection.execute("COMMIT")
-                except BaseException:
-                    with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back by itself
-                        connection.execute("ROLLBACK")
-                    raise
-            except sqlite3.Error as error:
-                self._after(process, error)
-                raise OutboxError(f"The outbox {self._path} cannot be used: {error}.") from error
-            except OSError as error:
-                raise OutboxError(f"The outbox {self._path} cannot be used: {error.strerror}.") from error
+                yield lambda statement, values=(): connection.execute(statement, values).fetchall()
+                connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back by itself
+                    connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            self._after(process, error)
+            raise OutboxError(f"The outbox {self._path} cannot be used: {error}.") from error
+        except OSError as error:
+            raise OutboxError(f"The outbox {self._path} cannot be used: {error.strerror}.") from error
+        finally:
+            process.lock.release()
 
     # -- connections ---------------------------------------------------------------------------
 

@@ -73,17 +73,15 @@ class Worker:
         names = list(self.destinations)
         self.wake()
         while True:
-            begun = time.monotonic()
             try:
-                if self._outbox.pending(names) == 0:
+                if not self._outbox.has_pending(names):
                     return True
             except OutboxError as error:
                 self._report("outbox", error)
             now = time.monotonic()
             if now >= deadline:
                 return False
-            # counting a long queue takes time that the delivery of that queue needs
-            time.sleep(min(deadline - now, max(TICK, 5 * (now - begun))))
+            time.sleep(min(deadline - now, TICK))
 
     def deliver_due(self, timeout: float) -> bool:
         """Deliver what can be delivered now; return whether that was done within ``timeout`` seconds.

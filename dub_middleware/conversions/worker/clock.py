@@ -33,6 +33,8 @@ class JumpingClock:
 
     def real_age(self, age: float) -> float:
         """Return the age in seconds without the jumps since then."""
+        if not age:
+            return 0.0
         self.look()
         begun = time.time() - age
         return age - sum(far for jumped_at, far in self._jumps if begun <= jumped_at)
