@@ -282,6 +282,14 @@ class TestLinksThatDoNotLeadOn:
         assert target(visit(server, "/x")) == "https://shop.test/late"
         assert clicks(server) == 1
 
+    def test_a_link_that_cannot_be_looked_up_is_not_lost(self, server: Server, link: Link) -> None:
+        visit(server, "/launch")
+        with server.store.database.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE links RENAME TO elsewhere")
+        answer = visit(server, "/another")
+        assert answer.status == "503 Service Unavailable"
+        assert answer.get("Retry-After") == ["5"]
+
     @pytest.mark.parametrize("path", ["/wp-login.php", "/a/x.PHP7", "/.well-known/security.txt"])
     def test_scanners_are_led_to_the_front_door(self, server: Server, path: str) -> None:
         assert target(visit(server, path)) == "/?dub-no-track=1"
@@ -330,10 +338,13 @@ class TestPages:
         server.links.create({"url": "spotify:track:1", "key": "song"})
         assert b'href="spotify:track:1"' in visit(server, "/song").body
 
-    def test_what_the_store_should_not_hold_is_not_followed(self, server: Server) -> None:
+    def test_what_the_store_should_not_hold_is_not_followed(self, server: Server, clock: Clock) -> None:
         bad = {"domain": "go.localhost", "key": "bad", "url": "javascript:alert(1)"}
-        server.store.links.create(bad)
+        link = server.store.links.create(bad)
         assert visit(server, "/bad").status == "404 Not Found"
+        late = {"expires_at": link.created_at, "expired_url": "javascript:alert(1)"}
+        server.store.links.update(link.id, late)
+        assert visit(server, "/bad").status == "410 Gone"
 
 
 class TestKeysAndHosts:

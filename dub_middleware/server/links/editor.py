@@ -113,6 +113,11 @@ class LinkEditor:
             row["expires_at"] = parse_moment(expires_at, from_ms(self._store.now()))
             if row["expires_at"] is None:
                 raise LinkError("unprocessable_entity", "Invalid expiration date.")
+        for name in ("expired_url", "ios", "android"):
+            if row.get(name) is not None:
+                row[name] = _checked_url(name, row[name])
+        if row.get("geo"):
+            row["geo"] = {country: _checked_url("geo", url) for country, url in row["geo"].items()}
         if row.get("webhook_ids", ()) is None:
             row["webhook_ids"] = []
         if (folder_id := row.get("folder_id")) is not None:
@@ -172,6 +177,13 @@ def _checked_key(text: str) -> str:
     if key.lower() in RESERVED:
         raise LinkError("forbidden", f"{key} is a reserved path and cannot be used as a short link.")
     return key
+
+
+def _checked_url(name: str, text: str) -> str:
+    url = clean_url(text)
+    if url is None:
+        raise LinkError("unprocessable_entity", f"{text[:100]!r} is no URL that {name} may lead to.")
+    return url
 
 
 def _check_known(what: str, given: Collection[str], is_known: Callable[[str], bool]) -> None:

@@ -96,7 +96,12 @@ class Redirect:
         method = environ["REQUEST_METHOD"]
         path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")
         visit = _Visit(environ, domain, path, read_query(environ.get("QUERY_STRING", "")))
-        status, body = self._answer(visit, method)
+        try:
+            status, body = self._answer(visit, method)
+        except StoreError:
+            _log.exception("%s/%s cannot be looked up", domain, path)
+            visit.headers.append(("Retry-After", "5"))
+            status, body = self._page(visit, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
         headers = [
             ("Content-Type", "text/html; charset=utf-8"),
             ("Cache-Control", "no-store"),
@@ -221,8 +226,8 @@ class Redirect:
         return self._page(visit, HTTPStatus.NOT_FOUND, "not_found")
 
     def _expired(self, visit: _Visit, link: Link) -> tuple[HTTPStatus, bytes]:
-        elsewhere = link.expired_url and location(link.expired_url)
-        if elsewhere := elsewhere or self._of_domain(visit, "expiredUrl"):
+        elsewhere = _web_location(link.expired_url) or self._of_domain(visit, "expiredUrl")
+        if elsewhere is not None:
             return self._lead(visit, HTTPStatus.FOUND, elsewhere)
         assert link.expires_at is not None
         return self._page(
@@ -242,8 +247,8 @@ class Redirect:
 
     def _of_domain(self, visit: _Visit, name: str) -> str | None:
         for domain in self._store.workspace.recent_domains():
-            if domain.slug == visit.domain and (url := domain.details.get(name)):
-                return location(url)
+            if domain.slug == visit.domain:
+                return _web_location(domain.details.get(name))
         return None
 
     def _lead(self, visit: _Visit, status: HTTPStatus, url: str) -> tuple[HTTPStatus, bytes]:
@@ -254,6 +259,11 @@ class Redirect:
         policy = pages.policy(frames=name == "cloaked")
         visit.headers.append(("Content-Security-Policy", policy))
         return status, pages.render(name, **values)
+
+
+def _web_location(url: str | None) -> str | None:
+    """A URL of our settings as a Location; None when there is none, or none that a browser may follow."""
+    return location(url) if url and is_web(url) else None
 
 
 def _click_cookie(link: Link) -> str:
