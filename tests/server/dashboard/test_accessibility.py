@@ -36,7 +36,8 @@ OF_LOOKS = ["color-contrast", "target-size", "scrollable-region-focusable", "lin
 
 def violations(page: Page, rules: list[str] | None = None) -> list[str]:
     """What axe finds; it is run by the debugger, which no policy binds."""
-    page.evaluate(AXE.read_text())
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text())
     options = {"runOnly": {"type": "rule", "values": rules}} if rules else {}
     found = page.evaluate("options => axe.run(document, options)", {"resultTypes": ["violations"], **options})
     return [
