@@ -14,6 +14,7 @@ from dub_middleware.server.dashboard import formats
 from dub_middleware.server.dashboard.filters import ScopeError
 from dub_middleware.server.dashboard.pages import wants_json
 from dub_middleware.server.objects import Objects
+from dub_middleware.server.store import Settings
 
 if TYPE_CHECKING:
     from dub_middleware.server.app import Server
@@ -114,13 +115,20 @@ def _context() -> dict[str, Any]:
             if endpoint in current_app.view_functions
         ],
         "can_log_out": server.access.needs_login,
-        "known_endpoints": current_app.view_functions,
         "api_url": f"{request.host_url}api",
         "link_url": Objects("", request.host_url).short_link,
         "section": (request.endpoint or "").partition(".")[0],
         "theme": theme if theme in THEMES else None,
-        "workspace": server.store.workspace.settings(),
+        "workspace": _workspace(server),
     }
+
+
+def _workspace(server: Server) -> Settings:
+    """The settings, or without a database the usual ones: the page that says so needs some too."""
+    try:
+        return server.store.workspace.settings()
+    except StoreError:
+        return Settings()
 
 
 def _protect(response: Response) -> Response:

@@ -32,6 +32,7 @@ export function start() {
     if (!sheet()?.contains(form) || form.method === "dialog" || event.defaultPrevented) return;
     event.preventDefault();
     if (form.matches("[data-filter-form]")) {
+      takeOffer(form);
       sheet().close();
       go(formUrl(form));
     } else {
@@ -56,9 +57,17 @@ async function offerValues(root) {
   narrow(root.querySelector("#filter-value"));
 }
 
+// what was typed is a part of a name more often than a value: the first one offered is meant then
+function takeOffer(form) {
+  const field = form.querySelector("#filter-value");
+  const offered = [...form.querySelectorAll("[data-filter-values] li:not([hidden]) button")];
+  if (offered.length > 0 && !offered.some((button) => button.value === field.value)) field.value = offered[0].value;
+}
+
 function choice(root, row) {
   const [item, button, count] = ["li", "button", "span"].map((name) => document.createElement(name));
   button.type = "submit";
+  button.value = row.value;
   button.textContent = row.label;
   count.className = "choice-end soft";
   count.textContent = row.counts.clicks.toLocaleString("en");

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sqlite3
+from pathlib import Path
 
 import pytest
 from werkzeug.test import Client
@@ -68,6 +71,20 @@ def test_an_address_that_makes_no_sense_says_why(client: Client, query: str, mes
     page = client.get(f"/?{query}", headers=HTML)
     assert page.status_code == 400
     assert page.mimetype == "text/html"
+
+
+def test_a_database_that_fails_is_told_on_a_page(
+    client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert client.get("/events").status_code == 200
+    with contextlib.closing(sqlite3.connect(tmp_path / "dub.db")) as other:
+        other.execute("ALTER TABLE events RENAME TO elsewhere")
+        other.execute("ALTER TABLE settings RENAME TO elsewhere_too")
+    for path in ("/", "/events", "/nowhere"):
+        response = client.get(path, headers=HTML)
+        assert response.status_code == (404 if path == "/nowhere" else 503), path
+        assert "<h1>" in response.text
+    assert "the database failed" in caplog.text
 
 
 def test_a_page_that_does_not_exist_is_told_in_the_form_asked_for(client: Client) -> None:

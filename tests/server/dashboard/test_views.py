@@ -142,6 +142,14 @@ def test_the_filter_dialog_offers_what_there_is(view: Page, history: int) -> Non
     offered.get_by_role("button", name=re.compile(r"news\.test")).click()
     expect(view.get_by_role("group", name="Filters")).to_contain_text("Referrer is not news.test")
     assert "referer!=news.test" in view.url.replace("%21", "!")
+    view.keyboard.press("f")
+    dialog.get_by_label("What").select_option("Country")
+    expect(offered).to_have_count(2)
+    view.keyboard.press("Tab")
+    view.keyboard.press("Tab")
+    view.keyboard.type("germ")
+    view.keyboard.press("Enter")
+    expect(view.get_by_role("group", name="Filters")).to_contain_text("Country is Germany")
 
 
 def test_view_all_is_searched_in_a_dialog(view: Page, history: int) -> None:
