@@ -29,7 +29,6 @@ from dub_middleware.process import PerProcess
 
 logger = logging.getLogger("dub_middleware.outbox")
 
-PAGE = 1024  # bytes, of a new file: a commit writes whole pages, and our rows are small
 BUSY = 0.25  # seconds that a transaction waits for another process
 BUSY_STEP = (0.0001, 0.001)  # seconds between two tries; SQLite's own steps grow to 100 ms and starve some
 YIELD = 0.05  # seconds that the worker lets callers go first
@@ -175,7 +174,6 @@ class SQLiteOutbox(SQLOutbox):
         synchronous = self._synchronous if side == "front" else "NORMAL"
         if self._is_memory:
             return
-        connection.execute(f"PRAGMA page_size = {PAGE}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         if side == "front":
