@@ -15,12 +15,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from dub_middleware.errors import AttributionError
+from dub_middleware.server.store.attribution import Attribution
 from dub_middleware.server.store.claims import Claims
-from dub_middleware.server.store.customers import KnownCustomers
 from dub_middleware.server.store.engine import Database, Driver, driver_of
-from dub_middleware.server.store.events import CLICK_ROW, city_word, is_type
+from dub_middleware.server.store.events import city_word
 from dub_middleware.server.store.ids import new_click_id, random_text
-from dub_middleware.server.store.links import LinkByPk
 from dub_middleware.server.store.models import (
     CONTEXT_WORDS,
     ClickResult,
@@ -33,29 +32,14 @@ from dub_middleware.server.store.models import (
     from_ms,
     to_ms,
 )
-from dub_middleware.server.store.prepared import Prepared
+from dub_middleware.server.store.prepared import Prepared, Row
 from dub_middleware.server.store.privacy import coarse_ip
 from dub_middleware.server.store.schema import CLICK, LEAD, SALE, customers, events
 from dub_middleware.server.store.words import Words, plain, short_url
 
 DIRECT_SALE_LEAD = "Direct sale tracking lead event"
 
-_COLUMNS = tuple(column.name for column in events.columns)
-_BLANK: dict[str, Any] = dict.fromkeys(name for name in _COLUMNS if name != "id")
-_LATEST_LEAD = (
-    sa.select(events)
-    .where(events.c.customer == sa.bindparam("customer"), is_type("lead"))
-    .order_by(events.c.ts.desc(), events.c.id.desc())
-    .limit(1)
-)
-_LATEST_LEAD_NAMED = _LATEST_LEAD.where(events.c.event_name == sa.bindparam("name"))
-_SALE_THROUGH = (
-    sa.select(events.c.id)
-    .where(
-        events.c.customer == sa.bindparam("customer"), is_type("sale"), events.c.link == sa.bindparam("link")
-    )
-    .limit(1)
-)
+_BLANK: dict[str, Any] = dict.fromkeys(column.name for column in events.columns if column.name != "id")
 _ADD_SALE = (
     sa.update(customers)
     .where(customers.c.pk == sa.bindparam("customer"))
@@ -65,8 +49,6 @@ _ADD_SALE = (
         first_sale_at=sa.func.coalesce(customers.c.first_sale_at, sa.bindparam("now")),
     )
 )
-
-Row = Mapping[Any, Any]
 
 
 class Tracking:
@@ -78,16 +60,12 @@ class Tracking:
         self._database = database
         self._words = words
         self._claims = Claims(database)
-        self._customers = KnownCustomers(database)
-        self._link = LinkByPk(database)
-        self._click_row = Prepared(database, CLICK_ROW)
+        self._attribution = Attribution(database, words)
+        self._customers = self._attribution.customers
         add_click = database.insert(events).on_conflict_do_nothing().returning(events.c.id)
         self._add_click = Prepared(database, add_click, tuple(_BLANK))
         self._add_event = Prepared(database, sa.insert(events), tuple(_BLANK))
         self._add_sale = Prepared(database, _ADD_SALE)
-        self._latest_lead = Prepared(database, _LATEST_LEAD)
-        self._latest_lead_named = Prepared(database, _LATEST_LEAD_NAMED)
-        self._sale_through = Prepared(database, _SALE_THROUGH)
         self._now = now
         self._anonymize_ip = anonymize_ip
 
@@ -157,10 +135,13 @@ class Tracking:
                 seen = not self._claims.lead(raw, customer.external_id, event_name, ts)
             if seen:
                 return LeadResult(outcome="duplicate", click_id=click_id, customer=known)
-            click, link = self._attribute(raw, click_id)
-            owner, is_new = (known, False) if known else self._add(raw, customer, click, link, ts)
+            click, link = self._attribution.click(raw, click_id)
+            owner, is_new = (
+                (known, False) if known else self._attribution.add_customer(raw, customer, click, link, ts)
+            )
             if not deferred:
-                rows = [_lead_row(click, owner, name, ts, metadata) for _ in range(quantity)]
+                lead = {"event_name": name, "customer": owner.pk}
+                rows = [_event_row(click, LEAD, ts, metadata) | lead for _ in range(quantity)]
                 for row in rows:
                     self._add_event.run(raw, row)
         return LeadResult(
@@ -207,7 +188,8 @@ class Tracking:
             if is_known:
                 return SaleResult(outcome="replayed", answer=told)
         with self._database.record() as raw:
-            if invoice_id is not None and not self._claims.sale(raw, invoice_id, ts) and not late_claim:
+            is_new = invoice_id is None or self._claims.sale(raw, invoice_id, ts)
+            if invoice_id is not None and not is_new and not late_claim:
                 _, told = self._claims.sale_answer(raw, invoice_id, ts)
                 return SaleResult(outcome="replayed", answer=told)
             owner = self._customers.find(raw, customer.external_id, for_update=True)
@@ -217,27 +199,23 @@ class Tracking:
                 owner = direct.customer
             if owner is not None:
                 name = words[plain(lead_name)] if lead_event_name and direct is None else None
-                lead, link = self._lead_of(raw, owner, name)
+                lead, link = self._attribution.lead_of(raw, owner, name)
             if owner is None or amount <= 0:
                 if invoice_id is not None:
                     self._claims.release_sale(raw, invoice_id)
                 if owner is None:
                     return SaleResult(outcome="unknown_customer")
                 return SaleResult(outcome="zero_amount", customer=owner, link=link, lead=direct)
-            is_first = self._is_first(raw, owner, link)
+            is_first = self._attribution.is_first(raw, owner, link)
             sale = {
-                "ts": ts,
-                "type": SALE,
-                "event_id": random_text(16),
                 "event_name": words[plain(event_name)],
                 "amount": amount,
                 "currency": words[plain(currency)],
                 "payment_processor": words[plain(payment_processor)],
                 "invoice_id": invoice_id,
                 "first": is_first,
-                "metadata": _dump(metadata),
             }
-            self._add_event.run(raw, _copy(lead) | sale)
+            self._add_event.run(raw, _event_row(lead, SALE, ts, metadata) | sale)
             self._add_sale.run(raw, {"customer": owner.pk, "more": amount, "now": ts})
             owner = dataclasses.replace(
                 owner,
@@ -255,11 +233,11 @@ class Tracking:
     def _direct_lead(
         self, raw: Driver, details: CustomerDetails, click_id: str, name: int, ts: int
     ) -> LeadResult:
-        click, link = self._attribute(raw, click_id)
-        owner, is_new = self._add(raw, details, click, link, ts)
+        click, link = self._attribution.click(raw, click_id)
+        owner, is_new = self._attribution.add_customer(raw, details, click, link, ts)
         if not is_new:  # a sale of the same new customer was faster: it has recorded the lead
             return LeadResult(outcome="duplicate", click_id=click_id, link=link, customer=owner)
-        row = _lead_row(click, owner, name, ts, None)
+        row = _event_row(click, LEAD, ts, None) | {"event_name": name, "customer": owner.pk}
         self._add_event.run(raw, row)
         return LeadResult(
             outcome="recorded",
@@ -269,55 +247,6 @@ class Tracking:
             is_new_customer=True,
             event_ids=(row["event_id"],),
         )
-
-    def _lead_of(self, raw: Driver, customer: Customer, name: int | None) -> tuple[Row, Link]:
-        """The lead that a sale belongs to: the customer's latest, or latest of that name, and its link."""
-        link: Link | None = None
-        if customer.link_pk is not None:
-            link = self._usable(raw, customer.link_pk, customer_id=customer.id)
-        statement = self._latest_lead if name is None else self._latest_lead_named
-        lead = statement.first(raw, {"customer": customer.pk, "name": name})
-        if lead is None:
-            raise AttributionError("lead_not_found", customer_id=customer.id)
-        if link is None or link.pk != lead["link"]:
-            link = self._usable(raw, lead["link"], customer_id=customer.id)
-        return lead, link
-
-    def _add(
-        self, raw: Driver, details: CustomerDetails, click: Row, link: Link, ts: int
-    ) -> tuple[Customer, bool]:
-        country = self._words.text(click["country"])
-        return self._customers.add(raw, details, ts, click=click, link_id=link.id, country=country)
-
-    def _attribute(self, raw: Driver, click_id: str) -> tuple[Row, Link]:
-        click = self._click_row.first(raw, {"click_id": click_id})
-        if click is None:
-            raise AttributionError("click_not_found", click_id=click_id)
-        return click, self._usable(raw, click["link"], click_id=click_id)
-
-    def _usable(
-        self,
-        raw: Driver,
-        pk: int,
-        *,
-        click_id: str | None = None,
-        customer_id: str | None = None,
-    ) -> Link:
-        link = self._link(raw, pk)
-        if link is None:
-            raise AttributionError("link_not_found", click_id=click_id, customer_id=customer_id)
-        if link.disabled_at is not None:
-            raise AttributionError(
-                "link_disabled", click_id=click_id, link_id=link.id, customer_id=customer_id
-            )
-        return link
-
-    def _is_first(self, raw: Driver, customer: Customer, link: Link) -> bool:
-        if customer.sales == 0:
-            return True
-        if customer.link_pk == link.pk:
-            return False
-        return self._sale_through.first(raw, {"customer": customer.pk, "link": link.pk}) is None
 
     def context_row(self, context: Context) -> dict[str, Any]:
         """The columns that say where a click came from."""
@@ -330,22 +259,8 @@ class Tracking:
         return {name: ids[text] for name, text in texts.items()} | {"ip": ip}
 
 
-def _copy(row: Row) -> dict[str, Any]:
-    return {name: row[name] for name in _COLUMNS if name != "id"}
-
-
-def _lead_row(
-    click: Row, customer: Customer, name: int, ts: int, metadata: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    return _copy(click) | {
-        "ts": ts,
-        "type": LEAD,
-        "event_id": random_text(16),
-        "event_name": name,
-        "customer": customer.pk,
-        "metadata": _dump(metadata),
-    }
-
-
-def _dump(metadata: Mapping[str, Any] | None) -> str | None:
-    return None if metadata is None else json.dumps(metadata, separators=(",", ":"))
+def _event_row(before: Row, kind: int, ts: int, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A lead as far as its click tells, or a sale as far as its lead does."""
+    text = None if metadata is None else json.dumps(metadata, separators=(",", ":"))
+    new = {"ts": ts, "type": kind, "event_id": random_text(16), "metadata": text}
+    return {name: before[name] for name in _BLANK} | new

@@ -237,6 +237,12 @@ def test_a_wrong_method_is_told_the_right_ones(http: httpx.Client) -> None:
     assert "access-control-allow-origin" not in asked.headers
 
 
+def test_a_head_request_has_the_headers_alone(http: httpx.Client) -> None:
+    answer = http.head("/links", headers=bearer(SECRET))
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-length"] == "2"
+
+
 def test_a_broken_store_is_an_error_of_ours_in_dubs_words(
     http: httpx.Client, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
