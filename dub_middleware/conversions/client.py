@@ -135,8 +135,7 @@ class Conversions:
             if waits:
                 raise EventError("mode", "wait", "cannot wait for a transaction that is still open")
             self._outbox.put_in(connection, rows)
-            if self._delivers:
-                self.start()
+            self._wake()
             return Receipt(id_, "in_transaction", _outbox=self._outbox)
         if waits:
             return self._track_and_wait(id_, rows)
@@ -233,8 +232,12 @@ class Conversions:
             self._worker.forget(waiter)
 
     def _wake(self) -> None:
-        if self._delivers:
+        if not self._delivers:
+            return
+        try:
             self._worker.wake()
+        except RuntimeError as error:  # too many threads, or the interpreter is ending: the event is stored
+            self._report("threads", OutboxError(f"No worker can be started in this process: {error}."))
 
 
 def _new_id() -> str:

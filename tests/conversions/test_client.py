@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 import threading
+import types
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -372,6 +374,43 @@ def test_without_an_outbox_events_are_delivered_from_memory(client: Client) -> N
     conversions.track_lead(customer_external_id="42")
     assert conversions.flush()
     assert len(recording.leads) == 1
+
+
+@pytest.mark.parametrize(("options", "warns"), [({}, True), ({b"enable-threads": True}, False)])
+def test_uwsgi_without_threads_is_told_what_to_change(
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    options: dict[bytes, bool],
+    warns: bool,
+) -> None:
+    """Its threads stand still between requests: events arrive late, and nobody knows why."""
+    uwsgi = types.ModuleType("uwsgi")
+    uwsgi.opt = options  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "uwsgi", uwsgi)
+    conversions = client(RecordingDestination())
+    conversions.track_lead(customer_external_id="42")
+    assert conversions.flush()
+    assert ("enable-threads = true" in caplog.text) == warns
+
+
+def test_where_no_thread_can_be_started_events_are_stored_all_the_same(
+    client: Client, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """As at the end of the interpreter, or at the limit of a container."""
+
+    def refuse_thread(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    errors: list[DubError] = []
+    conversions = client(RecordingDestination(), on_error=errors.append)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse_thread)
+        receipt = conversions.track_lead(customer_external_id="42")
+    assert receipt.is_durable
+    assert "No worker can be started in this process" in str(errors[0])
+    assert conversions.flush()
+    assert receipt.state == "delivered"
 
 
 def test_no_thread_runs_before_the_first_event(client: Client) -> None:

@@ -21,6 +21,7 @@ from dub_middleware.conversions.worker.lane import Lane, Result
 from dub_middleware.conversions.worker.report import OnError, Reporter
 from dub_middleware.conversions.worker.spill import Spill
 from dub_middleware.conversions.worker.timing import Timing
+from dub_middleware.conversions.worker.uwsgi import warn_without_threads
 from dub_middleware.errors import OutboxError
 from dub_middleware.process import PerProcess
 
@@ -144,6 +145,7 @@ class Worker:
                     )
                     for destination in self.destinations.values()
                 )
+                warn_without_threads()
                 for lane in lanes:
                     lane.start()
                 process.lanes = lanes

@@ -62,10 +62,19 @@ class Spill:
                 return False
             memory.rows.extend(rows)
             if memory.thread is None:
-                thread = threading.Thread(target=self._run, args=(memory,), name="dub-spill", daemon=True)
-                thread.start()
-                memory.thread = thread
+                memory.thread = self._thread(memory)
         return True
+
+    def _thread(self, memory: _Memory) -> threading.Thread | None:
+        thread = threading.Thread(target=self._run, args=(memory,), name="dub-spill", daemon=True)
+        try:
+            thread.start()
+        except (
+            RuntimeError
+        ) as error:  # too many threads, or the interpreter is ending: the next event tries again
+            self._report("threads", OutboxError(f"No thread can be started in this process: {error}."))
+            return None
+        return thread
 
     def wait(self, deadline: float) -> bool:
         """Return whether the spill ran empty by ``deadline`` (monotonic)."""
