@@ -146,7 +146,7 @@ class TestFailures:
             error = failure(client, f"http://127.0.0.1:{unused.getsockname()[1]}/")
         assert not error.sent
         assert "refused" in str(error)
-        assert "0x" not in str(error)
+        assert not any(part in str(error) for part in ("0x", "_Connection("))
 
     def test_an_unknown_host_was_never_sent(self, client: HTTPClient) -> None:
         assert not failure(client, "http://no-such-host.invalid/").sent

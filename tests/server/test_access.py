@@ -141,7 +141,9 @@ def test_guessing_is_slow(open_server: Open, clock: Clock) -> None:
     assert guesser.log_in().status_code == 303
 
 
-@pytest.mark.parametrize("path", ["//evil.example", "/\\evil.example", "https://evil.example", "evil", ""])
+@pytest.mark.parametrize(
+    "path", ["//evil.example", "/\t/evil.example", "/\\evil.example", "https://evil.example", "evil", ""]
+)
 def test_the_way_back_stays_on_this_server(open_server: Open, path: str) -> None:
     answer = Browser(open_server(password=PASSWORD)).ask(
         "/login", "POST", data={"password": PASSWORD, "next": path}

@@ -252,6 +252,20 @@ def test_twenty_failures_in_a_row_disable_a_webhook(
     assert now.disabled_at is None
 
 
+def test_after_the_seventh_try_it_is_given_up(
+    store: Store, webhooks: Webhooks, receiver: Receiver, link: Link
+) -> None:
+    webhook = listen(store, receiver, "link.clicked")
+    receiver.permanent = status(500)
+    click(store, link)
+    receiver.wait_for_requests(7)
+    assert wait_until(lambda: webhooks.pending() == 0)
+    assert len(store.webhooks.deliveries(webhook.id)) == 7
+    now = store.webhooks.get(webhook.id)
+    assert now is not None
+    assert (now.failures, now.disabled_at) == (7, None)
+
+
 def test_a_logged_delivery_can_be_sent_again_with_the_same_id_even_when_disabled(
     store: Store, webhooks: Webhooks, receiver: Receiver, link: Link
 ) -> None:

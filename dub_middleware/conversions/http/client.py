@@ -126,5 +126,7 @@ def _discard(response: urllib3.BaseHTTPResponse | None) -> None:
 
 def _reason(error: BaseException) -> str:
     # urllib3 puts the object's address and the pool into its messages; the cause alone says what happened
-    text = re.sub(r"<[^<>]* at 0x[0-9a-f]+>(: )?|\w*ConnectionPool\([^()]*\):? ?", "", str(error)).strip()
+    text = re.sub(
+        r"<[^<>]* at 0x[0-9a-f]+>(: )?|\w*Connection(?:Pool)?\([^()]*\):? ?", "", str(error)
+    ).strip()
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

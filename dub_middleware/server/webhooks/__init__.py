@@ -15,7 +15,6 @@ import uuid
 from dub_middleware.conversions.http import to_json
 from dub_middleware.conversions.outbox import NewRow, open_outbox
 from dub_middleware.conversions.worker import Timing, Worker
-from dub_middleware.errors import DubError
 from dub_middleware.server.objects import Objects
 from dub_middleware.server.store import Link, Store
 from dub_middleware.server.store.models import from_ms
@@ -75,7 +74,7 @@ class Webhooks:
                 return
             payload = link_payload(trigger, link, self._objects, from_ms(self._store.now()))
             self._put([(webhook.id, payload) for webhook in webhooks])
-        except DubError:
+        except Exception:
             log.exception("The webhooks for %s of %s could not be stored.", trigger, link.id)
 
     def resend(self, delivery_pk: int) -> bool:

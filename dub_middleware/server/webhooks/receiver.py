@@ -6,10 +6,8 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from dub_middleware.conversions.destinations import Delivery, Outcome
-from dub_middleware.conversions.events import Lead, Sale
 from dub_middleware.conversions.http import HTTPClient, TransportError
 from dub_middleware.conversions.worker import Timing
 from dub_middleware.server.addresses import is_public
@@ -18,7 +16,11 @@ from dub_middleware.webhooks import sign
 
 NAME = "webhooks"  # stored with each row of the outbox
 DAY = 86_400.0
+MAX_ATTEMPTS = 7
 MAX_ANSWER = 1024 * 1024  # bytes read of an answer
+
+#: nothing is left to do; what became of it is in the log of deliveries, which people look at
+SETTLED = Outcome("delivered")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,7 @@ class Pace(Timing):
     """
 
     ambiguous: float = 0.0
-    horizon: float = 3 * DAY
+    horizon: float = math.inf
     open_after: int | None = None
 
     def retry_delay(self, attempt: int) -> float:
@@ -54,7 +56,7 @@ class Address:
 
 
 class Receivers:
-    """The `Destination` of every webhook. Never raises for trouble on the network or on the far side."""
+    """The `Sender` of every webhook. Never raises for trouble on the network or on the far side."""
 
     name = NAME
     max_batch = 1
@@ -70,9 +72,6 @@ class Receivers:
             allow_address=None if allow_private else is_public,
         )
 
-    def prepare(self, event: Lead | Sale, *, id: str, timestamp: datetime) -> bytes:  # noqa: A002
-        raise NotImplementedError("Webhooks are written by dub_middleware.server.webhooks.payloads.")
-
     def send(self, batch: Sequence[Delivery]) -> Sequence[Outcome]:
         return [self._deliver(delivery) for delivery in batch]
 
@@ -82,10 +81,8 @@ class Receivers:
     def _deliver(self, delivery: Delivery) -> Outcome:
         address = Address.parse(delivery.key)
         webhook = self._store.webhooks.get(address.webhook_id)
-        if webhook is None:
-            return Outcome("rejected", message="The webhook was deleted.")
-        if webhook.disabled_at is not None and not address.resent:
-            return Outcome("rejected", message="The webhook is disabled.")
+        if webhook is None or (webhook.disabled_at is not None and not address.resent):
+            return SETTLED
         begun = time.monotonic()
         status, text = self._post(webhook, delivery.payload)
         succeeded = status is not None and 200 <= status < 300
@@ -101,12 +98,10 @@ class Receivers:
             duration_ms=round((time.monotonic() - begun) * 1000),
         )
         now = self._store.webhooks.log(entry, succeeded=succeeded)
-        if succeeded:
-            return Outcome("delivered", status)
-        if address.resent:
-            return Outcome("rejected", status, "A resent webhook failed; somebody is looking at it.")
-        if now is None or now.disabled_at is not None:
-            return Outcome("rejected", status, "The webhook is disabled after too many failures in a row.")
+        is_over = now is None or now.disabled_at is not None or delivery.attempt >= MAX_ATTEMPTS
+        # a delivery that somebody asked for is made once: they are looking at what comes of it
+        if succeeded or is_over or address.resent:
+            return SETTLED
         return Outcome("retry", status, "The receiver did not accept it.")
 
     def _post(self, webhook: Webhook, body: bytes) -> tuple[int | None, str]:
