@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from dub_middleware.server.links.keys import clean_key
 from dub_middleware.server.links.urls import clean_url, location, parameters, with_parameters
 from dub_middleware.server.moments import parse_moment
+from dub_middleware.server.redirect.destination import build, read_query
+from dub_middleware.server.store import Link
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=timezone.utc)
 
@@ -174,3 +176,12 @@ def test_a_moment_without_a_zone_is_in_the_zone_of_the_caller() -> None:
 @given(st.text(max_size=40))
 def test_any_text_is_a_moment_or_none(text: str) -> None:
     parse_moment(text, NOW)
+
+
+@given(st.text(max_size=80), st.sampled_from([None, "ABCDEFGHIJKLMNOP"]))
+def test_no_query_changes_where_a_link_leads(query: str, click_id: str | None) -> None:
+    link = Link(pk=1, id="link_1", domain="go.localhost", key="x", url="https://shop.test/p?a=1#f")
+    url = build(link, link.url, read_query(query), click_id)
+    assert url.startswith("https://shop.test/p?a=")
+    assert url.endswith("#f")
+    assert ("dub_id=ABCDEFGHIJKLMNOP" in url) == (click_id is not None)

@@ -68,13 +68,13 @@ class _Visit:
     def asks(self, name: str) -> bool:
         return any(given == name for given, _ in self.query)
 
-    def cookie(self, name: str, value: str, max_age: int, *, path: str | None = None) -> None:
+    def cookie(self, name: str, value: str, max_age: int) -> None:
         secure = self.environ.get("wsgi.url_scheme") == "https"
         value = set_cookie(
             name,
             value,
             max_age=max_age,
-            path=path or self.cookie_path,
+            path=self.cookie_path,
             domain=None,
             same_site="Lax",
             secure=secure,
@@ -176,10 +176,8 @@ class Redirect:
 
     def _click(self, visit: _Visit, link: Link, target: Target, visitor: Visitor, *, record: bool) -> str:
         """The click id to answer with: that of the visitor's click within the hour, or a new one."""
-        carried = first_cookie(visit.cookies, _click_cookie(link))
-        click_id = (
-            carried if carried and len(carried) == 16 and carried.isalnum() and carried.isascii() else None
-        )
+        carried = first_cookie(visit.cookies, _click_cookie(link)) or ""
+        click_id = carried if _CLICK_ID.fullmatch(carried) else None
         if not record:
             return click_id or new_click_id()
         try:
