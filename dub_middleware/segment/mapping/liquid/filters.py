@@ -12,6 +12,7 @@ from dub_middleware.segment.javascript import (
     UNDEFINED,
     is_number,
     stringify,
+    to_double,
     to_number,
     to_string,
     truthy,
@@ -39,6 +40,8 @@ UNSUPPORTED = frozenset(
     | {"sample", "sha256", "shift", "slugify", "strip_html", "sum", "unshift", "uri_escape", "where"}
 )
 
+MEMORY_LIMIT = 1e8  # Segment's; asking for that many characters is an error, whether or not they are there
+_FAR = 2.0**31  # beyond the end of any text
 
 # -- numbers -----------------------------------------------------------------------------------------
 
@@ -156,8 +159,8 @@ def _end(at: int) -> Filter:
             return value[at] if value else ""
         if isinstance(value, (list, tuple)):
             return value[at] if value else UNDEFINED
-        if isinstance(value, dict) and is_number(value.get("length")):
-            raise MappingError("first and last of an object with a length are not supported")
+        if isinstance(value, dict) and is_number(value.get("length")):  # taken for an array
+            return value.get(to_string(at if at >= 0 else value["length"] + at), UNDEFINED)
         return ""
 
     return apply
@@ -175,16 +178,27 @@ def _slice(work: Work, value: Any, begin: Any = UNDEFINED, length: Any = UNDEFIN
     value, begin, length = plain(value), plain(begin), 1 if length is UNDEFINED else plain(length)
     if is_nil(value):
         return []
-    if not (is_number(begin) and is_number(length)) or not (math.isfinite(begin) and math.isfinite(length)):
-        raise MappingError("slice takes whole numbers only")
-    if isinstance(value, (list, tuple)):
-        items: Any = list(value)
-    else:
-        items = units(text(value))
-    begin = begin + len(items) if begin < 0 else begin
-    if begin < 0 or length < 0:
+    items = list(value) if isinstance(value, (list, tuple)) else units(text(value))
+    if to_double(to_number(begin)) < 0:
+        begin = _sum(len(items), begin)
+    if to_double(to_number(begin)) < 0 or to_double(to_number(length)) < 0:
         return items[:0]
-    return items[int(begin) : int(begin + length)]
+    if to_number(length) > MEMORY_LIMIT:
+        raise MappingError("memory alloc limit exceeded")
+    return items[_integer(begin) : _integer(_sum(begin, length))]
+
+
+def _sum(left: Any, right: Any) -> Any:
+    """Return ``left + right``, which joins texts and whatever is shown as text."""
+    if isinstance(left, (str, list, tuple, dict)) or isinstance(right, (str, list, tuple, dict)):
+        return to_string(left) + to_string(right)
+    return to_double(to_number(left)) + to_double(to_number(right))
+
+
+def _integer(value: Any) -> int:
+    """Return a position; 0 for what is no number."""
+    number = to_double(to_number(value))
+    return 0 if number != number else int(max(-_FAR, min(number, _FAR)))
 
 
 def _compact(work: Work, value: Any, *_: Any) -> Any:

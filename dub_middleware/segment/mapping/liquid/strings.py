@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from dub_middleware.errors import MappingError
-from dub_middleware.segment.javascript import UNDEFINED, WHITESPACE, to_number, units
-from dub_middleware.segment.mapping.liquid.values import plain, text
+from dub_middleware.segment.javascript import UNDEFINED, WHITESPACE, to_number, truthy, units
+from dub_middleware.segment.mapping.liquid.values import Special, plain, text
 from dub_middleware.segment.mapping.nodes import Work
 
 _BLANKS = re.compile(f"[{re.escape(WHITESPACE)}]+")
@@ -27,7 +27,10 @@ def _on_text(function: Callable[[str], str]) -> Callable[..., str]:
 
 def _strip(function: Callable[[str, str], str]) -> Callable[..., str]:
     def apply(work: Work, value: Any, chars: Any = UNDEFINED, *_: Any) -> str:
-        return function(text(value), text(chars) or WHITESPACE)
+        if not isinstance(chars, Special) and not truthy(chars):
+            return function(text(value), WHITESPACE)
+        # compared with single UTF-16 units, so that larger characters never match
+        return function(text(value), "".join(char for char in text(chars) if char <= "\uffff"))
 
     return apply
 
