@@ -69,6 +69,12 @@ def _rate(name: str, value: Any) -> int | None:
     raise rules.refuse(name, value, "a whole number above 0, or None for no limit")
 
 
+def _streams(name: str, value: Any) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    raise rules.refuse(name, value, "a whole number above 0, or None for none")
+
+
 def _file(name: str, value: Any) -> Path | None:
     if value is None:
         return None
@@ -152,6 +158,13 @@ class Options(Checked):
     )
     publishable_rate_limit: int | None = option(
         600, "Requests a minute with one publishable key, in each process.", _rate
+    )
+
+    event_streams: int | None = option(
+        None,
+        "Event streams that may be open in each process. Each holds a thread: a quarter of them is plenty. "
+        "None: pages of the dashboard ask for news every few seconds.",
+        _streams,
     )
 
     @classmethod

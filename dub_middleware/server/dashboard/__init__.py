@@ -47,6 +47,7 @@ from dub_middleware.server.dashboard import (
     links,
     login,
     menus,
+    push,
     settings,
     webhooks,
 )
@@ -59,6 +60,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     breakdown.blueprint,
     events.blueprint,
     menus.blueprint,
+    push.blueprint,
     links.blueprint,
     customers.blueprint,
     webhooks.blueprint,

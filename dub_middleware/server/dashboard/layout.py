@@ -117,6 +117,7 @@ def _context() -> dict[str, Any]:
         "can_log_out": server.access.needs_login,
         "api_url": f"{request.host_url}api",
         "link_url": Objects("", request.host_url).short_link,
+        "push_url": url_for("push.stream") if server.options.event_streams else None,
         "section": (request.endpoint or "").partition(".")[0],
         "theme": theme if theme in THEMES else None,
         "workspace": _workspace(server),

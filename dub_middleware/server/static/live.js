@@ -16,13 +16,18 @@ export function start() {
     const found = root.querySelector("[data-live]");
     if (found && found === sign) return;
     poller?.stop();
+    deafen();
     [sign, poller] = [found, null];
     if (sign) begin(root);
   });
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-pause]") && poller) pause(!isPaused);
   });
-  document.addEventListener("visibilitychange", () => poller?.now());
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return deafen();
+    listen();
+    poller?.now();
+  });
   addEventListener("online", () => poller?.now());
 }
 
@@ -36,6 +41,24 @@ function begin(root) {
   if (isPaused) pause(true);
   else say("live");
   poller.start();
+  listen();
+}
+
+// Where the server has streams to spare, one says at once that there is news; asking goes on all the same.
+// A hidden page gives its stream back.
+let stream = null;
+
+function listen() {
+  if (!sign?.dataset.push || stream || document.hidden) return;
+  const url = new URL(sign.dataset.push, location.href);
+  url.searchParams.set("after", sign.dataset.cursor);
+  stream = new EventSource(url);
+  stream.addEventListener("message", () => poller?.now());
+}
+
+function deafen() {
+  stream?.close();
+  stream = null;
 }
 
 // one question: what is behind the cursor? The cursor moves on only when the answer has been taken in.
