@@ -64,6 +64,6 @@ class _InProcess(HTTPClient):
         self._client = Client(app, use_cookies=False)
 
     def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
-        response = self._client.open(url, method=method, headers=dict(headers), data=body)
+        response = self._client.open(url, method=method, headers=dict(headers), data=body, buffered=True)
         received = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, received, response.get_data())

@@ -452,9 +452,10 @@ class TestDestinations:
         assert outcome.state == "retry"
 
 
-WRONG: dict[str, tuple[list[Any], Any, str]] = {
+WRONG: dict[str, tuple[Any, Any, str]] = {
     "no-destination": ([], KEY, "destinations must be at least one"),
     "no-function": (["https://example.com"], KEY, "is no function"),
+    "nothing-like-it": (7, KEY, "is no function"),
     "twice": ([print, print], KEY, "each once"),
     "no-key": ([print], [], "write_keys must be"),
     "empty-key": ([print], "", "write_keys must be"),
@@ -464,7 +465,7 @@ WRONG: dict[str, tuple[list[Any], Any, str]] = {
 
 
 @pytest.mark.parametrize(("destinations", "keys", "message"), WRONG.values(), ids=WRONG)
-def test_wrong_options_are_told_at_construction(destinations: list[Any], keys: Any, message: str) -> None:
+def test_wrong_options_are_told_at_construction(destinations: Any, keys: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         create_gateway(destinations, write_keys=keys, outbox=None)
 
@@ -523,7 +524,7 @@ def test_the_gateway_keeps_to_the_protocol(method: str, code: str) -> None:
 
 def test_the_gateway_can_be_mounted(tmp_path: Path) -> None:
     arrived: list[Any] = []
-    gateway: Gateway = create_gateway([arrived.append], write_keys=KEY, outbox=None)
+    gateway: Gateway = create_gateway(arrived.append, KEY, outbox=None)
     with gateway, serving(DispatcherMiddleware(NotFound(), {"/segment": gateway})) as url:
         assert CLIENT.post(f"{url}/segment/v1/track", json=EVENT, headers=basic(KEY)).json() == OK
         assert gateway.flush()

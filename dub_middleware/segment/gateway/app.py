@@ -52,11 +52,11 @@ PREFLIGHT = [
 log = logging.getLogger("dub_middleware.segment")
 
 Response = tuple[int, bytes, Sequence[tuple[str, str]]]
-Destinations = Iterable[DubActions | EventDestination | Callable[[dict[str, Any]], object]]
+Target = DubActions | EventDestination | Callable[[dict[str, Any]], object]
 
 
 def create_gateway(
-    destinations: Destinations,
+    destinations: Target | Iterable[Target],
     write_keys: str | Iterable[str],
     *,
     outbox: str | Outbox | None = "sqlite:///dub-outbox.db",
@@ -66,9 +66,9 @@ def create_gateway(
 ) -> Gateway:
     """Return a WSGI app that takes what Segment's clients send and passes it on to ``destinations``.
 
-    A destination is a `DubActions`, a `ForwardToSegment`, a `JSONLines`, a function of the event, or anything
-    with the methods of `EventDestination`. ``write_keys`` is a key or several: events with another key are
-    answered 200 and dropped, as by Segment. The other options are those of `Conversions`.
+    There is one or there are several: a `DubActions`, a `ForwardToSegment`, a `JSONLines`, a function of the
+    event, or anything with the methods of `EventDestination`. ``write_keys`` is a key or several: events with
+    another key are answered 200 and dropped, as by Segment. The other options are those of `Conversions`.
     Raises `ConfigError`.
     """
     return Gateway(
@@ -241,9 +241,9 @@ def _checked_keys(write_keys: str | Iterable[str]) -> frozenset[str]:
     return frozenset(keys)
 
 
-def _checked_destinations(destinations: Destinations) -> list[EventDestination]:
+def _checked_destinations(destinations: Target | Iterable[Target]) -> list[EventDestination]:
     checked: list[EventDestination] = []
-    for destination in destinations:
+    for destination in destinations if isinstance(destinations, Iterable) else [destinations]:
         if isinstance(destination, DubActions):
             checked.append(ToDub(destination))
         elif isinstance(destination, EventDestination):
