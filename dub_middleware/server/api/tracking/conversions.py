@@ -9,7 +9,7 @@ from dub_middleware.errors import AttributionError
 from dub_middleware.server.api.errors import ApiError
 from dub_middleware.server.api.hostnames import refusal
 from dub_middleware.server.api.operations import Call, Resource
-from dub_middleware.server.api.schema import Values
+from dub_middleware.server.api.schema import Issue, Values
 from dub_middleware.server.api.tracking.schemas import (
     LEAD,
     LEAD_ANSWER,
@@ -21,6 +21,9 @@ from dub_middleware.server.api.tracking.schemas import (
 from dub_middleware.server.store import Customer, CustomerDetails, Link
 
 resource = Resource("Track")
+
+#: minor units, ten billion dollars; sums of what anybody may send with a publishable key must stay integers
+MAX_AMOUNT = 10**12
 
 _NO_CLICK = (
     "The `clickId` property was not provided in the request, and no existing customer with the provided "
@@ -116,6 +119,9 @@ def _lead(call: Call, external_id: str) -> Values:
 def _sale(call: Call, external_id: str) -> Mapping[str, Any]:
     body, server = call.body, call.server
     amount, currency = server.converter.to_usd(body["amount"], body["currency"])
+    if amount > MAX_AMOUNT:
+        issue = Issue("too_big", f"Too big: expected number to be <={MAX_AMOUNT}", "amount")
+        raise ApiError("unprocessable_entity", str(issue))
 
     def answer(customer: Customer) -> Values:
         return {

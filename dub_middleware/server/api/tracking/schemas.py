@@ -137,7 +137,7 @@ SALE_CLIENT = Object(
             integer=True,
             min=(0, "amount cannot be negative"),
             message="amount is required",
-            doc="In the currency's smallest unit.",
+            doc="In the currency's smallest unit; at most ten billion dollars.",
         ),
         "currency": String(default="usd", check=str.lower, doc="ISO 4217; converted to US dollars."),
         "eventName": String(max=255, default="Purchase", doc="The sale's name."),

@@ -148,6 +148,17 @@ class TestMoney:
         assert (sale["amount"], sale["currency"]) == (5, currency)
 
     @ON_SQLITE
+    def test_more_than_sums_can_bear_is_refused(self, http: httpx.Client, server: Server) -> None:
+        body = {"customerExternalId": "42", "amount": 10**12 + 1}
+        answer = http.post("/track/sale", json=body)
+        assert answer.status_code == 422
+        assert answer.json()["error"]["message"] == (
+            "too_big: amount: Too big: expected number to be <=1000000000000"
+        )
+        assert http.post("/track/sale", json=body | {"currency": "idr"}).json()["sale"]["amount"] < 10**12
+        assert len(sales(server)) == 1
+
+    @ON_SQLITE
     def test_nothing_paid_is_no_sale(self, http: httpx.Client, server: Server) -> None:
         body = {"customerExternalId": "42", "amount": 0, "invoiceId": "inv_1"}
         nothing = {"eventName": "Purchase", "customer": None, "sale": None}
