@@ -6,7 +6,7 @@ import dataclasses
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +277,22 @@ def test_a_logged_delivery_can_be_sent_again_with_the_same_id_even_when_disabled
     receiver.wait_for_requests(2)
     assert receiver.requests[0].body == receiver.requests[1].body
     assert not webhooks.resend(entry.pk + 1000)
+
+
+def test_two_processes_tell_each_event_once(
+    open_store: Callable[[], Store], receiver: Receiver, clock: Clock
+) -> None:
+    stores = [open_store(), open_store()]
+    link = stores[0].links.create({"domain": "go.localhost", "key": "launch", "url": "https://shop.test/"})
+    webhook = listen(stores[0], receiver, "link.clicked")
+    running = [started(store) for store in stores]
+    expected = {click(store, link) for store in stores * 20}
+    wait_until(lambda: len(receiver.requests) >= 40 and running[0].pending() == 0)
+    for webhooks in running:
+        webhooks.close(20)
+    assert len(receiver.requests) == 40
+    assert {body["data"]["click"]["id"] for body in receiver.bodies()} == expected
+    assert len(stores[0].webhooks.deliveries(webhook.id)) == 40
 
 
 def test_a_receiver_that_hangs_does_not_hold_up_another(

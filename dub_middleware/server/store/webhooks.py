@@ -97,7 +97,7 @@ class Webhooks:
             disabled = sa.case((failures >= MAX_FAILURES, sa.func.coalesce(webhooks.c.disabled_at, now)))
             change = {"failures": failures, "last_failed_at": now}
             change["disabled_at"] = sa.func.coalesce(disabled, webhooks.c.disabled_at)
-        with self._database.write() as connection:
+        with self._database.write(durable=False) as connection:
             connection.execute(sa.insert(deliveries).values(row))
             connection.execute(sa.update(webhooks).where(webhooks.c.id == delivery.webhook_id).values(change))
         return self.get(delivery.webhook_id)
