@@ -9,6 +9,7 @@ import hashlib
 import html
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -28,21 +29,24 @@ _CODINGS = {"br": ".js.br", "gzip": ".js.gz", "identity": ".js"}
 
 
 class Response(NamedTuple):
-    """What to answer. The list of headers is the receiver's own."""
+    """What to answer; shared between requests, so whoever needs a list of headers makes one."""
 
     status: str
-    headers: list[tuple[str, str]]
+    headers: Sequence[tuple[str, str]]
     body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class _Representation:
-    """The bundle in one content coding, with the headers of its answers."""
+    """The bundle in one content coding: the finished answers."""
 
-    body: bytes
     etag: str
-    ok: tuple[tuple[str, str], ...]
-    not_modified: tuple[tuple[str, str], ...]
+    get: Response
+    head: Response
+    not_modified: Response
+
+
+_REFUSED = Response("405 Method Not Allowed", (("Allow", "GET, HEAD"), ("Content-Length", "0")), b"")
 
 
 class Script:
@@ -91,11 +95,11 @@ class Script:
                 return None
             bundle = self._stand_in
         if method != "GET" and method != "HEAD":
-            return Response("405 Method Not Allowed", [("Allow", "GET, HEAD"), ("Content-Length", "0")], b"")
+            return _REFUSED
         found = bundle[negotiate(accept_encoding)]
         if if_none_match and matches(if_none_match, found.etag):
-            return Response("304 Not Modified", list(found.not_modified), b"")
-        return Response("200 OK", list(found.ok), found.body if method == "GET" else b"")
+            return found.not_modified
+        return found.get if method == "GET" else found.head
 
     def _representation(self, coding: str, cache_control: str) -> _Representation:
         body = self._bundle[coding]
@@ -106,7 +110,13 @@ class Script:
         if coding != "identity":
             content.append(("Content-Encoding", coding))
         policy = (("X-Content-Type-Options", "nosniff"), ("Cross-Origin-Resource-Policy", "same-site"))
-        return _Representation(body, etag, (*content, *validators, *policy), validators)
+        headers = (*content, *validators, *policy)
+        return _Representation(
+            etag,
+            Response("200 OK", headers, body),
+            Response("200 OK", headers, b""),
+            Response("304 Not Modified", validators, b""),
+        )
 
 
 def variant(config: Config) -> str:

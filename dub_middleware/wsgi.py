@@ -68,7 +68,7 @@ class DubMiddleware:
             # for the script and the relay; nothing below `Config.path` reaches the app
             tail = path[len(self._prefix) :]
             status, headers, body = self.site.answer(environ, tail, environ["wsgi.input"])
-            start_response(status, headers)
+            start_response(status, list(headers))
             return [body]
         if ENVIRON_KEY in environ:  # another one is around us and does it all
             return self.app(environ, start_response)
