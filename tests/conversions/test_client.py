@@ -156,6 +156,7 @@ def test_a_lead_whose_answer_was_lost_is_not_called_delivered(client: Client, du
     receipt = conversions.track_lead(customer_external_id="42", click_id=CLICK)
     assert conversions.flush()
     assert receipt.state == "unconfirmed"
+    wait_until(lambda: errors)  # it is told once it is written down
     assert [(e.state, e.event_id) for e in errors if isinstance(e, DeliveryError)] == [
         ("unconfirmed", receipt.id)
     ]

@@ -68,19 +68,19 @@ def test_before_sending(fields: dict[str, Any], age: float, window: float, state
     ids=lambda value: f"{value.state}-{value.status}" if isinstance(value, Outcome) else None,
 )
 def test_after_sending(outcome: Outcome, age: float, state: str, attempts: int, ambiguous: bool) -> None:
-    settlement = after_sending(row(attempt=3), outcome, TIMING, age, crashed=False)
+    settlement = after_sending(row(attempt=3), outcome, TIMING, age)
     assert (settlement.state, settlement.attempts, settlement.ambiguous) == (state, attempts, ambiguous)
 
 
 def test_a_lost_answer_waits_until_the_attempt_must_have_ended() -> None:
     """Dub may still be recording the first sale: two at once count twice."""
-    assert after_sending(row(), Outcome("ambiguous"), TIMING, 0, crashed=False).delay >= 90
+    assert after_sending(row(), Outcome("ambiguous"), TIMING, 0).delay >= 90
 
 
 def test_retries_spread_out_and_are_capped() -> None:
     """Full jitter: all of them between nothing and twice as much each time, never above five minutes."""
     delays = [
-        [after_sending(row(attempt=n), Outcome("retry"), TIMING, 0, crashed=False).delay for _ in range(300)]
+        [after_sending(row(attempt=n), Outcome("retry"), TIMING, 0).delay for _ in range(300)]
         for n in (1, 3, 20)
     ]
     assert [max(some) <= limit for some, limit in zip(delays, (2, 8, 300), strict=True)] == [True] * 3
@@ -88,9 +88,17 @@ def test_retries_spread_out_and_are_capped() -> None:
     assert all(min(some) < max(some) / 4 for some in delays)
 
 
+def test_an_event_sent_as_a_probe_waits_no_longer_than_the_next_probe() -> None:
+    """When the far side is back, what was tried during the outage is not the last to arrive."""
+    delays = [
+        after_sending(row(attempt=20), Outcome("retry"), TIMING, 0, is_down=True).delay for _ in range(99)
+    ]
+    assert 0 < max(delays) <= 30
+
+
 def test_the_far_sides_wish_comes_before_our_own() -> None:
     outcome = Outcome("retry", 429, retry_after=42.0)
-    assert after_sending(row(), outcome, TIMING, 0, crashed=False).delay == 42.0
+    assert after_sending(row(), outcome, TIMING, 0).delay == 42.0
 
 
 def test_what_was_not_begun_goes_back_as_it_was() -> None:

@@ -212,7 +212,9 @@ class Lane:
         self._circuit.learn(sent.outcomes, sent.seconds)
         for row, outcome in zip(sent.flight.batch, sent.outcomes, strict=True):
             age = self._clock.real_age(row.age)
-            settlement = after_sending(row, outcome, self._timing, age, crashed=sent.crashed)
+            settlement = after_sending(
+                row, outcome, self._timing, age, crashed=sent.crashed, is_down=self._circuit.is_open
+            )
             self._results.append((row, settlement, outcome))
         paused = next((outcome for outcome in sent.outcomes if outcome.state == "paused"), None)
         if paused is not None:

@@ -32,7 +32,7 @@ class Timing:
     None: the destination stands for many far sides, and the failures of one say nothing of the others.
     """
     open_cap: float = 30.0
-    """The longest wait between two probes of a far side that is down."""
+    """The longest wait between two probes of a far side that is down, and of the events sent as probes."""
     lease: float = 30.0
     """How long a row belongs to a sender that has gone silent. It is renewed while the sender lives."""
     poll: float = 0.5

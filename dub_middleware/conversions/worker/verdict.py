@@ -28,8 +28,13 @@ def before_sending(row: Leased, timing: Timing, window: float, age: float) -> Se
     return None
 
 
-def after_sending(row: Leased, outcome: Outcome, timing: Timing, age: float, *, crashed: bool) -> Settlement:
-    """Say what becomes of a row that was sent; ``crashed`` when the destination raised an exception."""
+def after_sending(
+    row: Leased, outcome: Outcome, timing: Timing, age: float, *, crashed: bool = False, is_down: bool = False
+) -> Settlement:
+    """Say what becomes of a row that was sent; ``crashed`` when the destination raised an exception.
+
+    ``is_down``: everything fails, so it is not this row's fault, and it need not wait long.
+    """
     crashes = row.crashes + crashed
     attempts, delay = row.attempt, 0.0
     message = outcome.message
@@ -41,8 +46,9 @@ def after_sending(row: Leased, outcome: Outcome, timing: Timing, age: float, *, 
         elif age > timing.horizon:
             # Judged by an attempt and not by the clock alone, which may have jumped.
             state, message = "expired", GIVEN_UP + message
-        wait = timing.ambiguous if outcome.state == "ambiguous" else 0.0
-        delay = max(wait, outcome.retry_after or timing.retry_delay(row.attempt))
+        least = timing.ambiguous if outcome.state == "ambiguous" else 0.0
+        own = timing.retry_delay(row.attempt)
+        delay = max(least, outcome.retry_after or (min(own, timing.open_cap) if is_down else own))
     elif outcome.state == "paused":
         state = "pending"
         attempts -= 1  # the account's fault: it does not count against the event
