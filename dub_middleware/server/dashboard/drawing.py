@@ -114,7 +114,7 @@ def chart(scope: Scope, found: Numbers, currency: str) -> Chart:
         ],
         buckets=buckets,
         last=buckets[len(shown) - 1] if shown else None,
-        summary=_summary(metric, buckets[: len(shown)], values, write(sum(values), metric, unit, currency)),
+        summary=_summary(scope, found, buckets[: len(shown)], values, currency),
     )
 
 
@@ -151,15 +151,15 @@ def _axis_label(value: float, is_money: bool, currency: str) -> str:
     return formats.compact(round(value), above=1_000)
 
 
-def _summary(metric: str, buckets: list[Bucket], values: list[int], total: str) -> str:
+def _summary(scope: Scope, found: Numbers, buckets: list[Bucket], values: list[int], currency: str) -> str:
     """One sentence for those who do not see the chart."""
+    metric, unit = scope.choices.get("metric", "clicks"), scope.choices.get("unit", "amount")
     if not any(values):
         return f"No {metric} in this range."
-    highest = max(range(len(buckets)), key=values.__getitem__)
-    return (
-        f"{total} {'' if metric != 'sales' else 'in '}{metric} in {len(buckets)} steps; "
-        f"most in {buckets[highest].label}: {buckets[highest].value}."
-    )
+    total = write(sum(values), metric, unit, currency)
+    highest = buckets[max(range(len(buckets)), key=values.__getitem__)]
+    what = "in sales" if metric == "sales" and unit == "amount" else metric
+    return f"{total} {what} by the {found.period.granularity}; most: {highest.label}, {highest.value}."
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from flask import url_for
 from werkzeug.datastructures import MultiDict
 
 from dub_middleware.server.queries import EARLIEST, FIELDS, Filter, Filters, Interval, Queries, Range
+from dub_middleware.server.store.words import plain
 
 INTERVALS: tuple[Interval, ...] = get_args(Interval)
 
@@ -193,18 +194,18 @@ def _date(name: str, text: str) -> date:
 def _filters(arguments: MultiDict[str, str]) -> dict[str, Filter]:
     found: dict[str, Filter] = {}
     for name in arguments:
-        plain = name.removesuffix("!")
-        if plain in FIELDS and plain != "search" and plain not in found:
-            values = tuple(dict.fromkeys(value for value in arguments.getlist(name) if value))
+        bare = name.removesuffix("!")
+        if bare in FIELDS and bare != "search" and bare not in found:
+            values = tuple(dict.fromkeys(filter(None, map(plain, arguments.getlist(name)))))
             if values:
-                found[plain] = Filter(values, exclude=name.endswith("!"))
+                found[bare] = Filter(values, exclude=name.endswith("!"))
     return found
 
 
 def _choices(arguments: MultiDict[str, str], known: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, allowed in known.items():
-        text = arguments.get(name, "")
+        text = plain(arguments.get(name, ""))
         if not text or (allowed and text == allowed[0]):
             continue
         if allowed and text not in allowed:

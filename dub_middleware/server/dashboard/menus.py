@@ -62,10 +62,7 @@ def chips(scope: Scope, endpoint: str) -> list[Chip]:
 @page(blueprint, "/filter")
 def choose() -> AnyResponse:
     """The form of one filter more, and with a value the way back to the page with it."""
-    to = request.args.get("to", PAGES[0])
-    if to not in PAGES:
-        abort(404)
-    kept = MultiDict((name, text) for name, text in request.args.items(multi=True) if name not in _OWN)
+    to, kept = _way_back()
     field, value = request.args.get("field", ""), request.args.get("value", "").strip()
     if field in LABELS and value:
         name = f"{field}!" if request.args.get("verb") == "not" else field
@@ -82,6 +79,16 @@ def choose() -> AnyResponse:
         field=field,
         values_url=_values_url,
     )
+
+
+def _way_back() -> tuple[str, MultiDict[str, str]]:
+    """The page to go back to and its parameters, without those of the form or of Flask's `url_for`."""
+    to = request.args.get("to", PAGES[0])
+    if to not in PAGES:
+        abort(404)
+    own = (*_OWN, "endpoint")
+    pairs = request.args.items(multi=True)
+    return to, MultiDict((name, text) for name, text in pairs if name not in own and name[:1] != "_")
 
 
 def _values_url(field: str, parameters: Mapping[str, list[str]]) -> str:
@@ -104,10 +111,9 @@ class Zone:
 @page(blueprint, "/timezone")
 def zone() -> Response:
     """Every time zone, as links back to the page with it."""
-    to = request.args.get("to", PAGES[0])
-    if to not in PAGES:
-        abort(404)
-    kept = {name: texts for name, texts in request.args.lists() if name not in (*_OWN, "tz")}
+    to, state = _way_back()
+    state.poplist("tz")
+    kept = state.to_dict(flat=False)
     now = current_server().queries.now()
     chosen = request.args.get("tz") or viewer_zone().key
     zones = [

@@ -142,6 +142,7 @@ def test_a_filter_that_hides_everything_is_named(client: Client, record: Record)
         ("field=country&verb=not&value=DE&country=FR", "/?country!=DE"),
         ("field=country&value=DE&country=FR&metric=leads", "/?metric=leads&country=FR&country=DE"),
         ("field=os&value=iOS&to=events.index", "/events?os=iOS"),
+        ("field=os&value=iOS&_external=1&_scheme=javascript&_anchor=a&endpoint=static", "/?os=iOS"),
     ],
 )
 def test_the_filter_form_leads_back_with_one_filter_more(client: Client, query: str, address: str) -> None:
@@ -152,3 +153,6 @@ def test_the_filter_form_leads_back_with_one_filter_more(client: Client, query: 
 
 def test_the_filter_form_leads_nowhere_else(client: Client) -> None:
     assert client.get("/filter?field=os&value=iOS&to=https://evil.test/").status_code == 404
+    page = client.get("/timezone?_external=1&_scheme=javascript&endpoint=static&self=1")
+    assert page.status_code == 200
+    assert 'href="/?self=1&amp;tz=Asia/Kathmandu"' in page.text

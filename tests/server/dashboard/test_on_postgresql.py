@@ -39,7 +39,17 @@ def test_every_view_counts_what_was_recorded(client: Client, record: Record) -> 
         found = client.get("/events.json", query_string={"q": search}).json
         assert found is not None
         assert len(found["events"]) == count
-    for path in ("/", "/?view=funnel&compare=previous", "/events", "/breakdown/utm_sources", "/events.csv"):
+    for path in (
+        "/?country=%00",
+        "/?link_id=a%00b",
+        "/events?q=%00",
+        "/events?q=a%00b",
+        "/",
+        "/?view=funnel&compare=previous",
+        "/events",
+        "/breakdown/utm_sources",
+        "/events.csv",
+    ):
         assert client.get(path).status_code == 200, path
 
 
