@@ -126,6 +126,7 @@ def check_out(
 
 #: the states of a receipt in the words of the label
 STATES = {
+    "none": "none yet",
     "pending": "queued",
     "delivered": "delivered",
     "duplicate": "delivered, known already",
@@ -141,15 +142,24 @@ STATES = {
 
 def receipts(session: Mapping[str, Any], conversions: Conversions) -> list[tuple[str, str, bool]]:
     """Return what became of this customer's lead and sale: name, state, is it good news."""
-    rows = []
-    for name, kept in (("Lead", session.get("customer")), ("Sale", session.get("order"))):
-        if kept:
-            try:
-                state = conversions.receipt(kept["receipt"]).state if kept["receipt"] else "refused"
-            except OutboxError:
-                state = "unknown"
-            rows.append((name, STATES[state], state == "delivered"))
-    return rows
+    if "customer" not in session:
+        return []
+    return [
+        (name, STATES[state], state == "delivered")
+        for name, state in (
+            ("Lead", _state(session["customer"], conversions)),
+            ("Sale", _state(session.get("order"), conversions)),
+        )
+    ]
+
+
+def _state(kept: Mapping[str, Any] | None, conversions: Conversions) -> str:
+    if kept is None:
+        return "none"
+    try:
+        return conversions.receipt(kept["receipt"]).state if kept["receipt"] else "refused"
+    except OutboxError:
+        return "unknown"
 
 
 def policy(nonce: str) -> str:
