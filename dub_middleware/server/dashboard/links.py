@@ -59,6 +59,7 @@ def index() -> Response:
         "links.html",
         {"links": found[:PER_PAGE], "total": store.links.count(query), "page": number},
         has_more=len(found) > PER_PAGE,
+        short_url=current_server().objects.short_link,
         search=search,
         sort=sort,
         sorts=SORTS,

@@ -10,8 +10,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from dub_middleware.errors import ConfigError, OutboxError
 from dub_middleware.rules import url as checked_url
+from dub_middleware.server.dashboard.formats import short_link
 from dub_middleware.server.dashboard.forms import done, notice, text
 from dub_middleware.server.dashboard.pages import answer, current_server, page, plain, viewer_zone, wants_json
+from dub_middleware.server.objects import ROOT_KEY
 from dub_middleware.server.store import Webhook
 from dub_middleware.server.store.webhooks import MAX_FAILURES
 from dub_middleware.server.webhooks import TRIGGERS
@@ -39,13 +41,20 @@ def index() -> Response:
 @blueprint.route("/webhooks/new", methods=["GET", "POST"])
 def new() -> AnyResponse:
     """The empty form, and what it creates."""
-    values: dict[str, Any] = {"name": "", "url": "", "triggers": ["lead.created", "sale.created"]}
+    values: dict[str, Any] = {
+        "name": "",
+        "url": "",
+        "triggers": ["lead.created", "sale.created"],
+        "links": "",
+    }
     if request.method == "GET":
         return Response(_form("webhook_new.html", url_for("webhooks.new"), values, {}))
     values, errors = _read()
     if errors:
         return Response(_form("webhook_new.html", url_for("webhooks.new"), values, errors), 422)
-    webhook = current_server().store.webhooks.create(values["name"], values["url"], values["triggers"])
+    webhook = current_server().store.webhooks.create(
+        values["name"], values["url"], values["triggers"], link_ids=values["link_ids"]
+    )
     return done("created", "webhooks.show", webhook_id=webhook.id)
 
 
@@ -59,7 +68,9 @@ def show(webhook_id: str) -> Response:
     )
     if wants_json():
         return answer("", {"webhook": _told(webhook), "deliveries": log[:LOGGED]})
-    values = {"name": webhook.name, "url": webhook.url, "triggers": webhook.triggers}
+    links = current_server().store.links.get_many(webhook.link_ids or ())
+    shown = "\n".join(sorted(map(short_link, links.values())))
+    values = {"name": webhook.name, "url": webhook.url, "triggers": webhook.triggers, "links": shown}
     action = url_for("webhooks.change", webhook_id=webhook_id)
     more = log[LOGGED - 1].pk if len(log) > LOGGED else None
     return Response(_form("webhook.html", action, values, {}, webhook=webhook, log=log[:LOGGED], more=more))
@@ -137,6 +148,10 @@ def _read() -> tuple[dict[str, Any], dict[str, str]]:
         "triggers": [trigger for trigger in TRIGGERS if trigger in request.form.getlist("triggers")],
     }
     errors = {}
+    values["links"] = text("links")
+    values["link_ids"], unknown = _link_ids(values["links"])
+    if unknown:
+        errors["links"] = f"There is no short link {unknown}."
     if not values["name"]:
         errors["name"] = "Give it a name, to recognise it by."
     if not values["triggers"]:
@@ -146,6 +161,18 @@ def _read() -> tuple[dict[str, Any], dict[str, str]]:
     except ConfigError:
         errors["url"] = "This must be a whole URL that begins with https:// or http://."
     return values, errors
+
+
+def _link_ids(lines: str) -> tuple[list[str] | None, str]:
+    """The ids of short links as people write them, None for no line; and the first that does not exist."""
+    ids = []
+    for line in lines.split():
+        domain, _, key = line.partition("://")[2].partition("/") if "://" in line else line.partition("/")
+        link = current_server().store.links.find(domain.partition(":")[0], key or ROOT_KEY)
+        if link is None:
+            return None, line
+        ids.append(link.id)
+    return ids or None, ""
 
 
 def _form(template: str, action: str, values: dict[str, Any], errors: dict[str, str], **more: Any) -> str:

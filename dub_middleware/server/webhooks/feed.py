@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from dub_middleware.server.objects import Objects
-from dub_middleware.server.store import Event, Store, Webhook
+from dub_middleware.server.store import Event, Link, Store, Webhook
 from dub_middleware.server.store.models import from_ms
 from dub_middleware.server.webhooks.payloads import EVENT_TRIGGERS, Payload, event_payload
 
@@ -76,5 +76,9 @@ def _wants(webhook: Webhook, trigger: str, event: Event) -> bool:
     return (
         trigger in webhook.triggers
         and event.timestamp >= webhook.created_at
-        and (webhook.link_ids is None or (event.link is not None and event.link.id in webhook.link_ids))
+        and (webhook.link_ids is None or (event.link is not None and _covers(webhook, event.link)))
     )
+
+
+def _covers(webhook: Webhook, link: Link) -> bool:
+    return link.id in (webhook.link_ids or ()) or webhook.id in link.webhook_ids

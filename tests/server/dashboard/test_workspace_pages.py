@@ -229,6 +229,25 @@ def test_a_webhook_is_made_tried_resent_disabled_and_deleted(
     assert server.store.webhooks.deliveries(webhook_id) == []
 
 
+def test_a_webhook_may_be_for_some_links_only(client: Client, server: Server, receiver: StubServer) -> None:
+    launch, other = (new_link(client, server, key=key) for key in ("launch", "other"))
+    fields = {"name": "Shop", "url": receiver.url, "triggers": "link.clicked"}
+    wrong = post(client, "/webhooks/new", **fields, links="go.localhost/nothing")
+    assert "There is no short link go.localhost/nothing." in wrong.text
+    made = post(client, "/webhooks/new", **fields, links="http://go.localhost:8787/launch")
+    address = made.headers["Location"].partition("?")[0]
+    assert ">go.localhost/launch</textarea>" in get(client, address).text
+    for link in (other, launch):
+        server.store.record_click(link, Context(url=link.url))
+    receiver.wait_for_requests(1)
+    wait_until(lambda: server.webhooks.pending() == 0)
+    assert [request.json()["data"]["link"]["key"] for request in receiver.requests] == ["launch"]
+    post(client, address, **fields, links="")
+    changed = server.store.webhooks.get(address.rpartition("/")[2])
+    assert changed is not None
+    assert changed.link_ids is None
+
+
 def test_a_key_is_shown_once_and_works_until_it_is_revoked(client: Client, server: Server) -> None:
     made = post(client, "/settings/keys", name="shop", kind="secret", days="30")
     key = re.search(r"dub_\w{24}", made.text)
