@@ -213,6 +213,23 @@ class TestLeads:
         assert (result.customer.link_id, result.customer.click_id) == (link.id, click_id)
 
 
+def test_of_many_at_once_those_that_fail_leave_the_others_alone(
+    store: Store, link: Link, click_id: str
+) -> None:
+    def record(number: int) -> str:
+        who = CustomerDetails(external_id=str(number))
+        try:
+            return store.record_lead(who, "Sign Up", click_id="never" if number % 3 else click_id).outcome
+        except AttributionError as error:
+            return error.reason
+
+    with ThreadPoolExecutor(8) as pool:
+        told = list(pool.map(record, range(48)))
+    assert told == ["click_not_found" if number % 3 else "recorded" for number in range(48)]
+    assert types(store).count("lead") == 16
+    assert store.customers.count() == 16
+
+
 class TestSales:
     @pytest.fixture(autouse=True)
     def customer(self, store: Store, click_id: str) -> None:

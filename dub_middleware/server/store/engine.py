@@ -9,9 +9,9 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -19,11 +19,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from dub_middleware.errors import ConfigError, StoreError
 from dub_middleware.process import PerProcess
 from dub_middleware.server.store import metadata
+from dub_middleware.server.store.together import Together
 
 BUSY_TIMEOUT = 5000  # milliseconds that a writer waits for another one
 BUSY_PAUSES = (0.0002, 0.0005, 0.001)  # seconds between attempts to begin; the last one again and again
 JOURNAL_LIMIT = 64 * 1024 * 1024  # bytes that the WAL file shrinks back to
 
+
+T = TypeVar("T")
 
 #: a connection of the database driver itself: sqlite3's or psycopg's
 Driver = Any
@@ -47,6 +50,7 @@ class Database:
         self.engine = self._sqlite() if self.is_sqlite else self._postgresql()
         self._writer = self.engine.execution_options(dub_write=True)
         self._turns = PerProcess(threading.Lock)
+        self._together = Together(self.record)
         _open.add(self)
 
     @contextlib.contextmanager
@@ -82,6 +86,17 @@ class Database:
                 raw.rollback()
                 raise
             raw.commit()
+
+    def together(self, work: Callable[[Driver], T]) -> T:
+        """Do ``work`` in a durable transaction, which on SQLite threads that come at the same time share.
+
+        PostgreSQL groups the commits of its sessions by itself.
+        """
+        if self.is_sqlite:
+            with self._told():
+                return self._together.run(work)
+        with self.record() as raw:
+            return work(raw)
 
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """``INSERT`` of this dialect, with ``on_conflict_do_update``."""

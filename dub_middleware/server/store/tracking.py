@@ -126,32 +126,33 @@ class Tracking:
                 known = self._customers.find(raw, customer.external_id)
                 if click_id or (known and known.click_id):
                     seen = not self._claims.lead(raw, customer.external_id, event_name, ts)
-        with self._database.record() as raw:
+
+        def work(raw: Driver) -> LeadResult:
             known = self._customers.find(raw, customer.external_id)
-            click_id = click_id or (known and known.click_id) or ""
-            if not click_id:
+            chosen = click_id or (known and known.click_id) or ""
+            if not chosen:
                 raise AttributionError("no_click_id")
-            if not (deferred or keep_claim):
-                seen = not self._claims.lead(raw, customer.external_id, event_name, ts)
-            if seen:
-                return LeadResult(outcome="duplicate", click_id=click_id, customer=known)
-            click, link = self._attribution.click(raw, click_id)
-            owner, is_new = (
-                (known, False) if known else self._attribution.add_customer(raw, customer, click, link, ts)
+            claims = not (deferred or keep_claim)
+            if seen or (claims and not self._claims.lead(raw, customer.external_id, event_name, ts)):
+                return LeadResult(outcome="duplicate", click_id=chosen, customer=known)
+            click, link = self._attribution.click(raw, chosen)
+            owner, is_added = known, False
+            if owner is None:
+                owner, is_added = self._attribution.add_customer(raw, customer, click, link, ts)
+            lead = {"event_name": name, "customer": owner.pk}
+            rows = [_event_row(click, LEAD, ts, metadata) | lead for _ in range(0 if deferred else quantity)]
+            for row in rows:
+                self._add_event.run(raw, row)
+            return LeadResult(
+                outcome="deferred" if deferred else "recorded",
+                click_id=chosen,
+                link=link,
+                customer=owner,
+                is_new_customer=is_added,
+                event_ids=tuple(row["event_id"] for row in rows),
             )
-            if not deferred:
-                lead = {"event_name": name, "customer": owner.pk}
-                rows = [_event_row(click, LEAD, ts, metadata) | lead for _ in range(quantity)]
-                for row in rows:
-                    self._add_event.run(raw, row)
-        return LeadResult(
-            outcome="deferred" if deferred else "recorded",
-            click_id=click_id,
-            link=link,
-            customer=owner,
-            is_new_customer=is_new,
-            event_ids=() if deferred else tuple(row["event_id"] for row in rows),
-        )
+
+        return self._database.together(work)
 
     def record_sale(
         self,
@@ -187,7 +188,8 @@ class Tracking:
                 is_known, told = self._claims.sale_answer(driver_of(connection), invoice_id, ts)
             if is_known:
                 return SaleResult(outcome="replayed", answer=told)
-        with self._database.record() as raw:
+
+        def work(raw: Driver) -> SaleResult:
             is_new = invoice_id is None or self._claims.sale(raw, invoice_id, ts)
             if invoice_id is not None and not is_new and not late_claim:
                 _, told = self._claims.sale_answer(raw, invoice_id, ts)
@@ -226,9 +228,11 @@ class Tracking:
             told = None if answer is None else answer(owner)
             if invoice_id is not None:
                 self._claims.keep_answer(raw, invoice_id, told)
-        return SaleResult(
-            outcome="recorded", answer=told, link=link, customer=owner, is_first=is_first, lead=direct
-        )
+            return SaleResult(
+                outcome="recorded", answer=told, link=link, customer=owner, is_first=is_first, lead=direct
+            )
+
+        return self._database.together(work)
 
     def _direct_lead(
         self, raw: Driver, details: CustomerDetails, click_id: str, name: int, ts: int
