@@ -290,6 +290,13 @@ class TestLinksThatDoNotLeadOn:
         assert answer.status == "503 Service Unavailable"
         assert answer.get("Retry-After") == ["5"]
 
+    def test_a_domain_tells_which_apps_may_open_its_links(self, server: Server) -> None:
+        server.store.workspace.add_domain("b.localhost", assetLinks='[{"relation": []}]')
+        answer = visit(server, "/.well-known/assetlinks.json", HTTP_HOST="b.localhost")
+        assert (answer.get("Content-Type"), answer.body) == (["application/json"], b'[{"relation": []}]')
+        apple = visit(server, "/.well-known/apple-app-site-association", HTTP_HOST="b.localhost")
+        assert target(apple) == "/?dub-no-track=1"
+
     @pytest.mark.parametrize("path", ["/wp-login.php", "/a/x.PHP7", "/.well-known/security.txt"])
     def test_scanners_are_led_to_the_front_door(self, server: Server, path: str) -> None:
         assert target(visit(server, path)) == "/?dub-no-track=1"

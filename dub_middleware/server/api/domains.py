@@ -47,8 +47,8 @@ _DETAILS: dict[str, Schema] = {
     "archived": Boolean(optional=True, doc="Whether the domain is left out of lists."),
     "placeholder": _maybe("An example of a destination.", max=100),
     "logo": _maybe("The URL of a picture."),
-    "assetLinks": _maybe("The content of assetlinks.json."),
-    "appleAppSiteAssociation": _maybe("The content of apple-app-site-association."),
+    "assetLinks": _maybe("What Android is told at /.well-known/assetlinks.json."),
+    "appleAppSiteAssociation": _maybe("What iOS is told at /.well-known/apple-app-site-association."),
 }
 _NEW = Object(
     {"slug": String(check=_slug, doc="Its name, such as `go.example.com`."), **_DETAILS}, name="NewDomain"

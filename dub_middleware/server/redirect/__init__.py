@@ -40,6 +40,11 @@ HOUR, WEEK = 3600, 604_800  # seconds
 
 _POWERED_BY = "Dub - The Modern Link Attribution Platform"  # clients of Dub look for it
 _NO_INDEX = "googlebot: noindex"
+#: where iOS and Android ask which apps may open links of a domain
+_APP_FILES = {
+    ".well-known/assetlinks.json": "assetLinks",
+    ".well-known/apple-app-site-association": "appleAppSiteAssociation",
+}
 _CLICK_ID = re.compile(r"[0-9A-Za-z]{16}")
 _SAFE = "/-._~!$&'()*+,;=:@"
 
@@ -55,6 +60,7 @@ class _Visit:
     path: str
     query: Query
     headers: list[tuple[str, str]] = field(default_factory=list)
+    content_type: str = "text/html; charset=utf-8"
 
     @property
     def cookies(self) -> str:
@@ -103,7 +109,7 @@ class Redirect:
             visit.headers.append(("Retry-After", "5"))
             status, body = self._page(visit, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
         headers = [
-            ("Content-Type", "text/html; charset=utf-8"),
+            ("Content-Type", visit.content_type),
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
             ("X-Powered-By", _POWERED_BY),
@@ -118,6 +124,9 @@ class Redirect:
             visit.headers.append(("Allow", "GET, HEAD"))
             return HTTPStatus.METHOD_NOT_ALLOWED, b""
         key = key_of_path(visit.path)
+        if (detail := _APP_FILES.get(key)) and (text := self._detail(visit, detail)):
+            visit.content_type = "application/json"
+            return HTTPStatus.OK, text.encode()
         if is_script(key):
             mount = visit.environ.get("SCRIPT_NAME", "")
             return self._lead(visit, HTTPStatus.FOUND, f"{mount}/?dub-no-track=1")
@@ -219,12 +228,12 @@ class Redirect:
         return self._lead(visit, HTTPStatus.SEE_OTHER, visit.cookie_path + (f"?{query}" if query else ""))
 
     def _not_found(self, visit: _Visit) -> tuple[HTTPStatus, bytes]:
-        if elsewhere := self._of_domain(visit, "notFoundUrl"):
+        if elsewhere := _web_location(self._detail(visit, "notFoundUrl")):
             return self._lead(visit, HTTPStatus.TEMPORARY_REDIRECT, elsewhere)
         return self._page(visit, HTTPStatus.NOT_FOUND, "not_found")
 
     def _expired(self, visit: _Visit, link: Link) -> tuple[HTTPStatus, bytes]:
-        elsewhere = _web_location(link.expired_url) or self._of_domain(visit, "expiredUrl")
+        elsewhere = _web_location(link.expired_url) or _web_location(self._detail(visit, "expiredUrl"))
         if elsewhere is not None:
             return self._lead(visit, HTTPStatus.FOUND, elsewhere)
         assert link.expires_at is not None
@@ -243,10 +252,11 @@ class Redirect:
             created_at=f"{link.created_at:%Y-%m-%d}",
         )
 
-    def _of_domain(self, visit: _Visit, name: str) -> str | None:
+    def _detail(self, visit: _Visit, name: str) -> str | None:
+        """What the settings of this domain say."""
         for domain in self._store.workspace.recent_domains():
             if domain.slug == visit.domain:
-                return _web_location(domain.details.get(name))
+                return domain.details.get(name)
         return None
 
     def _lead(self, visit: _Visit, status: HTTPStatus, url: str) -> tuple[HTTPStatus, bytes]:
