@@ -6,6 +6,7 @@ import { toast } from "./toast.js";
 
 const WORDS = { live: "Live", paused: "Paused", failing: "Reconnecting…" };
 const BETWEEN = 1500; // milliseconds from one redraw of the numbers to the next
+const QUARTER = 900_000; // milliseconds; every hour and day of any zone begins with one
 
 let poller = null;
 let sign = null;
@@ -26,9 +27,11 @@ export function start() {
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return deafen();
     listen();
+    redrawInTime();
     poller?.now();
   });
   addEventListener("online", () => poller?.now());
+  setInterval(redrawInTime, 30_000);
 }
 
 function begin(root) {
@@ -91,9 +94,15 @@ function say(state) {
   sign.className = `live is-${state}`;
 }
 
-let drawnAt = 0;
+let drawnAt = Date.now();
 async function redraw() {
-  await new Promise((done) => setTimeout(done, Math.max(0, drawnAt + BETWEEN - performance.now())));
-  drawnAt = performance.now();
+  await new Promise((done) => setTimeout(done, Math.max(0, drawnAt + BETWEEN - Date.now())));
+  drawnAt = Date.now();
   await refresh(".content");
+}
+
+// also where nothing happens, today becomes yesterday; a table of events has no such edges
+function redrawInTime() {
+  const isOver = Math.floor(Date.now() / QUARTER) !== Math.floor(drawnAt / QUARTER);
+  if (isOver && sign && !document.hidden && !document.querySelector("[data-stream]")) redraw().catch(() => {});
 }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from conftest import Record
 
     from dub_middleware.server.app import Server
+    from standing_clock import Clock
 
 pytestmark = pytest.mark.browser
 
@@ -59,6 +60,15 @@ def test_the_funnel_tells_in_words_what_is_kept_and_what_is_lost(view: Page, rec
     look_now(view)
     expect(steps.nth(1)).to_contain_text("40% of clicks became leads")
     expect(steps.nth(2)).to_contain_text("1 dropped off (50%)")
+
+
+def test_a_new_day_begins_by_itself(view: Page, clock: Clock, history: int) -> None:
+    view.clock.install()
+    view.reload()
+    expect(view.locator(".ticks .latest")).to_have_text("Mar 18, so far")
+    clock.advance(days=1)
+    view.clock.fast_forward("16:00")
+    expect(view.locator(".ticks .latest")).to_have_text("Mar 19, so far")
 
 
 def test_the_first_event_ends_the_first_steps(view: Page, record: Record) -> None:
