@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from dub_middleware.server.api.errors import ApiError
@@ -16,6 +17,7 @@ from dub_middleware.server.store.models import from_ms
 
 INTERVALS = ("24h", "7d", "30d", "90d", "1y", "mtd", "qtd", "ytd", "all")
 MAX_QUERY = 10_000  # characters
+FUTURE = timedelta(days=366)  # nothing happens later, and empty months cost time too
 
 #: parameter → field of the queries; values with commas are any of them, after a `-` none of them
 _LISTS = {
@@ -55,6 +57,7 @@ _DEPRECATED = ("tagIds", "programId")
 _CONDITION = re.compile(
     r"metadata((?:\[(?:'[^']*'|\"[^\"]*\")\])+)\s*(!=|>=|<=|:|=|>|<)\s*('[^']*'|\"[^\"]*\"|[^\s'\"]+)"
 )
+_JOINT = re.compile(r"\s+(AND|OR)\s+(?=\S)", re.IGNORECASE)
 _KEY = re.compile(r"\[(?:'([^']*)'|\"([^\"]*)\")\]")
 
 
@@ -106,23 +109,24 @@ def _period(call: Call) -> Range:
     zone = query.get("timezone")
     if not query.get("start"):
         return queries.period(query.get("interval", "30d"), timezone=zone)
-    start, end = (_moment(call, name) for name in ("start", "end"))
+    now = from_ms(call.server.store.now())
+    start, end = (_moment(call, name, now) for name in ("start", "end"))
     assert start is not None
+    end = min(end or now, now + FUTURE)
     if start < EARLIEST:
         first = f"{EARLIEST:%B %d, %Y}"
         raise ApiError("unprocessable_entity", f"The start date cannot be earlier than {first}.")
-    if start > (end or from_ms(call.server.store.now())):
+    if start > end:
         raise ApiError("unprocessable_entity", "The start date cannot be later than the end date.")
     return queries.period(start=start, end=end, timezone=zone)
 
 
-def _moment(call: Call, name: str) -> Any:
+def _moment(call: Call, name: str, now: datetime) -> datetime | None:
     text = call.query.get(name)
     if not text:
         return None
-    now = from_ms(call.server.store.now())
     moment = parse_moment(text, now, named_zone(call.query.get("timezone")))
-    if moment is None or moment.year > 9000:
+    if moment is None:
         raise ApiError("unprocessable_entity", str(Issue("custom", "Invalid date", name)))
     return moment
 
@@ -183,21 +187,33 @@ def _check_link(call: Call, filters: dict[str, Filter]) -> None:
 
 
 def _metadata(text: str) -> MetadataQuery:
-    """``metadata['a']:b AND metadata['c']>1 OR metadata['d']!=e``: groups, any of which will do."""
-    if not text.strip():
-        return ()
-    groups = re.split(r"\s+OR\s+", text.strip(), flags=re.IGNORECASE)
-    return [
-        [_condition(part) for part in re.split(r"\s+AND\s+", group, flags=re.IGNORECASE)] for group in groups
-    ]
+    """``metadata['a']:b AND metadata['c']>1 OR metadata['d']!='e f'``: groups, any of which will do."""
+    groups: list[list[MetadataFilter]] = [[]]
+    rest = text.strip()
+    while rest:
+        found = _CONDITION.match(rest)
+        if found is None:
+            raise _no_condition(rest)
+        groups[-1].append(_condition(found))
+        rest = rest[found.end() :]
+        if not rest:
+            return groups
+        joint = _JOINT.match(rest)
+        if joint is None:
+            raise _no_condition(rest)
+        if joint[1].upper() == "OR":
+            groups.append([])
+        rest = rest[joint.end() :]
+    return ()
 
 
-def _condition(text: str) -> MetadataFilter:
-    found = _CONDITION.fullmatch(text.strip())
-    if found is None:
-        message = f"{text.strip()[:100]!r} is not a condition such as metadata['plan']:pro"
-        raise ApiError("unprocessable_entity", str(Issue("custom", message, "query")))
+def _condition(found: re.Match[str]) -> MetadataFilter:
     path = tuple(one or other for one, other in _KEY.findall(found[1]))
     operator: Any = "=" if found[2] == ":" else found[2]
     value = found[3]
     return MetadataFilter(path, operator, value[1:-1] if value[0] in "'\"" else value)
+
+
+def _no_condition(text: str) -> ApiError:
+    message = f"{text.strip()[:100]!r} is not a condition such as metadata['plan']:pro"
+    return ApiError("unprocessable_entity", str(Issue("custom", message, "query")))

@@ -243,6 +243,7 @@ class TestByPlainRequests:
             ("metadata['plan']:pro AND metadata['seats']>=5", 1, 0),
             ("metadata['plan']:free OR metadata['plan']:pro", 1, 1),
             ("metadata['plan']:free and metadata['plan']:pro", 0, 0),
+            ("metadata['plan']!='x and y' AND metadata['plan']:pro", 1, 1),
         ],
     )
     def test_metadata_is_asked_about(self, api: Api, query: str, leads: int, sales: int) -> None:
@@ -317,6 +318,11 @@ class TestQuestionsThatMakeNoSense:
     def test_an_unknown_time_zone_is_utc(self, api: Api) -> None:
         rows = api("GET", "/analytics?groupBy=timeseries&interval=7d&timezone=Mars/Olympus").json()
         assert rows[0]["start"].endswith("+0000")
+
+    def test_a_range_ends_within_a_year(self, api: Api) -> None:
+        rows = api("GET", "/analytics?groupBy=timeseries&start=2026-01-01&end=9999-12-31").json()
+        assert (len(rows), rows[-1]["start"]) == (15, "2027-03-01T00:00:00.000+0000")
+        assert api("GET", "/analytics?start=9999-12-31").status_code == 422
 
     def test_a_long_range_is_cut_into_months(self, api: Api) -> None:
         rows = api("GET", "/analytics?groupBy=timeseries&start=2025-01-15&end=yesterday").json()
