@@ -15,7 +15,7 @@ from dub_middleware.errors import ConfigError, MissingDependencyError
 from dub_middleware.server.app import Server
 
 THREADS = 8
-MAX_BODY = 1024 * 1024  # bytes of a request; Dub's largest is a hundred links
+MAX_BODY = 5_000_000  # bytes of a request; more than the API takes, so that it is the API that refuses
 
 
 def listen(host: str, port: int) -> socket.socket:

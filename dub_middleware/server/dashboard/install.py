@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify, render_template, request
+from flask import Blueprint, Response, current_app, jsonify, render_template, request
 
 from dub_middleware.server.addresses import is_public
 from dub_middleware.server.api.limits import RateLimit
@@ -13,8 +13,6 @@ from dub_middleware.server.install_check import Report, check_install
 blueprint = Blueprint("install", __name__)
 
 CHECKS = 20  # a minute, in each process: this server shall not knock on doors for others
-
-_limit: RateLimit | None = None
 
 
 @page(blueprint, "/install")
@@ -53,8 +51,7 @@ def _facts() -> dict[str, object]:
 
 
 def _limiter() -> RateLimit:
-    global _limit
-    if _limit is None:
-        store = current_server().store
-        _limit = RateLimit(CHECKS, 60, lambda: store.now() / 1000)
-    return _limit
+    store = current_server().store
+    fresh = RateLimit(CHECKS, 60, lambda: store.now() / 1000)
+    limiter: RateLimit = current_app.extensions.setdefault("dub_install_checks", fresh)
+    return limiter

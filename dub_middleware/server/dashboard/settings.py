@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal
 from zoneinfo import available_timezones
 
-from flask import Blueprint, Response, abort, render_template, request
+from flask import Blueprint, Response, abort, render_template
 from werkzeug.wrappers import Response as AnyResponse
 
 from dub_middleware.errors import ConfigError, ConflictError
@@ -148,5 +148,4 @@ def _render(
         now=current_server().queries.now(),
         notice=notice(),
         zone=viewer_zone(),
-        request_host=request.host,
     )

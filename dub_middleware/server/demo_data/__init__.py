@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from dub_middleware.errors import ConfigError, ConflictError
+from dub_middleware.errors import ConfigError
 from dub_middleware.server.demo_data.campaigns import CAMPAIGNS, Campaign
 from dub_middleware.server.demo_data.live import PKS, DemoVisitors
 from dub_middleware.server.demo_data.people import sign_up, visit
@@ -24,6 +24,8 @@ __all__ = ["DemoVisitors", "make_demo", "remove_demo"]
 DAYS = 90
 CLICKS_A_DAY = 95  # on an ordinary weekday at the end of the time; at its beginning, two thirds of that
 STALE = timedelta(hours=12)  # older demo data is made anew: a chart that ends last week shows nothing
+
+TAG = "demo_tag"  # where the id of the tag is kept
 
 Progress = Callable[[float], None]
 
@@ -71,17 +73,16 @@ def remove_demo(store: Store) -> int:
     gone = store.history.erase(store.workspace.value(PKS, list))
     store.workspace.keep_value(PKS, [])
     store.workspace.change_settings(is_demo=False)
-    if tag := next((tag for tag in store.workspace.tags() if tag.name == "Demo"), None):
-        store.workspace.delete_tag(tag.id)
+    store.workspace.delete_tag(store.workspace.value(TAG, str))
     return gone
 
 
 def _links(store: Store, now: datetime) -> list[Link]:
     domain = store.workspace.domains()[0].slug
-    try:
+    tag = next((tag for tag in store.workspace.tags() if tag.name == "Demo"), None)
+    if tag is None:  # one that was there before stays when the demo goes
         tag = store.workspace.add_tag("Demo", "purple")
-    except ConflictError:
-        tag = next(tag for tag in store.workspace.tags() if tag.name == "Demo")
+        store.workspace.keep_value(TAG, tag.id)
     rows: list[dict[str, Any]] = []
     for campaign in CAMPAIGNS:
         source, medium, name = campaign.utm or (None, None, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from dub_middleware.server.objects import Objects
@@ -36,37 +37,39 @@ def sample(trigger: str, objects: Objects, now: datetime) -> Payload:
         created_at=now,
         updated_at=now,
     )
-    for link_trigger in LINK_TRIGGERS:
-        if trigger == link_trigger:
-            return link_payload(link_trigger, link, objects, now)
-    for event_trigger, kind in EVENT_TRIGGERS.items():
-        if trigger == event_trigger:
-            customer = Customer(
-                pk=0,
-                id="cus_01JSAMPLE0000000000000000",
-                external_id="sample-42",
-                name="Sample Customer",
-                email="sample@shop.example",
-                country="DE",
-                clicked_at=now,
-                created_at=now,
-            )
-            event = Event(
-                id=0,
-                type=kind,
-                timestamp=now,
-                click_id=random_text(16),
-                link=link,
-                context=Context(url=link.url, country="DE", city="Berlin", region="DE-BE", continent="EU"),
-                event_id=random_text(16),
-                name=None if kind == "click" else "Purchase" if kind == "sale" else "Sign up",
-                customer=None if kind == "click" else customer,
-                amount=4900 if kind == "sale" else None,
-                currency="usd",
-                payment_processor="custom",
-                invoice_id="sample-invoice-1",
-            )
-            payload = event_payload(event_trigger, event, objects, now)
-            assert payload is not None
-            return payload
-    raise ValueError(f"{trigger!r} is no trigger: use one of {', '.join(TRIGGERS)}.")
+    if trigger in LINK_TRIGGERS:
+        return link_payload(trigger, link, objects, now)
+    if trigger not in EVENT_TRIGGERS:
+        raise ValueError(f"{trigger!r} is no trigger: use one of {', '.join(TRIGGERS)}.")
+    click = Event(
+        id=0,
+        type="click",
+        timestamp=now,
+        click_id=random_text(16),
+        link=link,
+        context=Context(url=link.url, country="DE", city="Berlin", region="DE-BE", continent="EU"),
+    )
+    customer = Customer(
+        pk=0,
+        id="cus_01JSAMPLE0000000000000000",
+        external_id="sample-42",
+        name="Sample Customer",
+        email="sample@shop.example",
+        country="DE",
+        clicked_at=now,
+        created_at=now,
+    )
+    lead = replace(click, type="lead", event_id=random_text(16), name="Sign up", customer=customer)
+    sale = replace(
+        lead,
+        type="sale",
+        name="Purchase",
+        amount=4900,
+        currency="usd",
+        payment_processor="custom",
+        invoice_id="sample-invoice-1",
+    )
+    event = {"click": click, "lead": lead, "sale": sale}[EVENT_TRIGGERS[trigger]]
+    payload = event_payload(trigger, event, objects, now)
+    assert payload is not None
+    return payload
