@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import sqlite3
@@ -50,7 +51,9 @@ class Database:
         self.engine = self._sqlite() if self.is_sqlite else self._postgresql()
         self._writer = self.engine.execution_options(dub_write=True)
         self._turns = PerProcess(threading.Lock)
-        self._together = Together(self.record)
+        self._together = {
+            durable: Together(functools.partial(self.record, durable=durable)) for durable in (True, False)
+        }
         _open.add(self)
 
     @contextlib.contextmanager
@@ -87,15 +90,15 @@ class Database:
                 raise
             raw.commit()
 
-    def together(self, work: Callable[[Driver], T]) -> T:
-        """Do ``work`` in a durable transaction, which on SQLite threads that come at the same time share.
+    def together(self, work: Callable[[Driver], T], *, durable: bool = True) -> T:
+        """Do ``work`` in a transaction, which on SQLite threads that come at the same time share.
 
         PostgreSQL groups the commits of its sessions by itself.
         """
         if self.is_sqlite:
             with self._told():
-                return self._together.run(work)
-        with self.record() as raw:
+                return self._together[durable].run(work)
+        with self.record(durable=durable) as raw:
             return work(raw)
 
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:

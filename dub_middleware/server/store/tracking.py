@@ -87,12 +87,15 @@ class Tracking:
         ts = self._now() if at is None else to_ms(at)
         chosen = click_id or new_click_id()
         row = {"ts": ts, "type": CLICK, "link": link.pk, "click_id": chosen, **self.context_row(context)}
-        with self._database.record(durable=False) as raw:
+
+        def work(raw: Driver) -> ClickResult:
             first = identity and self._claims.click(raw, link.pk, identity, chosen, ts)
             if first is not None:
                 return ClickResult(click_id=first, recorded=False)
             recorded = self._add_click.first(raw, _BLANK | row) is not None
-        return ClickResult(click_id=chosen, recorded=recorded)
+            return ClickResult(click_id=chosen, recorded=recorded)
+
+        return self._database.together(work, durable=False)
 
     def claimed_click(self, link: Link, identity: str) -> str | None:
         """The click id of this visitor's click on this link within the hour."""
