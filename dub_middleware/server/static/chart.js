@@ -92,7 +92,11 @@ function draw(plot, marks, data, label, name) {
   marks.tip.replaceChildren(element("div", "tip-date", label), ...rows);
   marks.tip.hidden = false;
   const size = marks.tip.getBoundingClientRect();
-  marks.tip.style.translate = `${beside(x, size.width, width)}px ${Math.max(0, Math.min(y - size.height / 2, height - size.height))}px`;
+  // beside the point where there is room on either side, else above the plot, where no line is hidden
+  const isNarrow = width < 2 * size.width + 40;
+  const across = isNarrow ? Math.max(0, Math.min(x - size.width / 2, width - size.width)) : beside(x, size.width, width);
+  const down = isNarrow ? -size.height - 8 : Math.max(0, Math.min(y - size.height / 2, height - size.height));
+  marks.tip.style.translate = `${across}px ${down}px`;
 }
 
 function place(mark, x, y) {
