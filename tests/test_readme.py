@@ -51,24 +51,6 @@ def test_every_import_of_a_snippet_exists(heading: str) -> None:
             assert [name.name for name in node.names if not hasattr(module, name.name)] == []
 
 
-DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=[path.name for path in DOCUMENTS])
-def test_the_examples_of_the_documentation_are_python_and_import_what_exists(document: Path) -> None:
-    for code in re.findall(r"^```python\n(.*?)^```$", document.read_text(encoding="utf-8"), re.M | re.S):
-        for node in ast.walk(ast.parse(code)):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dub_middleware"):
-                module = importlib.import_module(str(node.module))
-                assert [name.name for name in node.names if not hasattr(module, name.name)] == [], code
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=[path.name for path in DOCUMENTS])
-def test_the_links_of_the_documentation_lead_to_a_file(document: Path) -> None:
-    targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8"))
-    assert [target for target in targets if not (document.parent / target).exists()] == []
-
-
 @pytest.mark.parametrize("target", re.findall(r"\]\((?!https?:)([^)#]+)", README))
 def test_every_link_leads_to_a_file(target: str) -> None:
     assert (ROOT / target).is_file()

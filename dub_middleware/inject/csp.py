@@ -31,9 +31,6 @@ class Permission:
     advice: str = ""
 
 
-ALLOWED = Permission(True)
-
-
 def permission(policies: Iterable[str], src: str, origin: str, *, use_nonce: bool = True) -> Permission:
     """Ask all enforced *policies* (header values) about ``<script src=…>`` on a page of *origin*.
 
