@@ -105,6 +105,8 @@ class TestLinks:
         assert "does not answer as Dub's API does" in capsys.readouterr().err
         assert main(["links", "list", "--url", base_url, "--api-key", ""]) == 1
         assert "set DUB_API_KEY" in capsys.readouterr().err
+        assert main(["links", "list", "--url", "127.0.0.1:8787", "--api-key", KEY]) == 1
+        assert "must be an absolute http(s) URL" in capsys.readouterr().err
 
 
 class TestAnalytics:
@@ -132,7 +134,8 @@ class TestAnalytics:
 
     def test_an_unknown_group_or_filter_is_told(self, run: Callable[..., str]) -> None:
         assert "invalid_value: groupBy" in run("analytics", "--group-by", "x", status=1)
-        assert "must look like country=DE" in run("analytics", "--filter", "x", status=1)
+        for text in ("x", "=x", "event=leads"):
+            assert "must look like country=DE" in run("analytics", "--filter", text, status=1)
 
 
 class TestEvents:

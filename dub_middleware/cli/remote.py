@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from dub_middleware import rules
 from dub_middleware.conversions.http import HTTPClient
 from dub_middleware.errors import APIError, ConfigError
 
 LOCAL = "http://127.0.0.1:8787/api"
+_OPTIONS = frozenset({"event", "groupBy", "interval", "timezone", "limit", "cursor"})
 MAX_BODY = 64 * 1024 * 1024  # bytes
 
 
@@ -38,10 +40,10 @@ class Remote:
     def __init__(self, args: argparse.Namespace) -> None:
         if not args.api_key:
             raise ConfigError(
-                "key",
+                "api_key",
                 "There is no key: set DUB_API_KEY to the secret key that `serve` or `keys create` shows.",
             )
-        self._url = args.url.rstrip("/")
+        self._url = rules.url("url", args.url)
         self._headers = {"Authorization": f"Bearer {args.api_key}", "Content-Type": "application/json"}
         self._http = HTTPClient(read=30.0, total=60.0, max_body=MAX_BODY)
 
@@ -82,8 +84,10 @@ def filters(args: argparse.Namespace) -> dict[str, str]:
     chosen = {}
     for text in args.filters:
         name, mark, value = text.partition("=")
-        if not mark or not name:
-            raise ConfigError("filter", f"--filter {text!r} is not allowed: it must look like country=DE.")
+        if not mark or not name or name in _OPTIONS:
+            raise ConfigError(
+                "filter", f"--filter {text!r} is not allowed: it must look like country=DE, and be no option."
+            )
         chosen[name] = value
     return chosen
 

@@ -1,6 +1,6 @@
 """Device, browser and operating system of a user agent, in the words that Dub's analytics use.
 
-A small classifier of our own answers in a microsecond. With the extra ``ua`` installed, ``ua-parser`` knows
+A small classifier of our own is enough for most. With the extra ``ua`` installed, ``ua-parser`` knows
 the rarer browsers and systems as well; its names are turned into the same words.
 """
 
