@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from dub.models import components
 
+from dub_middleware.server.links import LinkEditor
 from dub_middleware.server.objects import Objects
 from dub_middleware.server.store import Context, CustomerDetails, Link, Store, Webhook
 from dub_middleware.server.webhooks import TRIGGERS, Webhooks
@@ -173,6 +174,18 @@ def test_an_event_quantity_is_one_webhook(
     receiver.wait_for_requests(2)
     assert wait_until(lambda: webhooks.pending() == 0)
     assert sorted(receiver.events()) == ["lead.created", "sale.created"]
+
+
+def test_what_happened_on_a_link_is_told_even_if_it_is_deleted_at_once(
+    store: Store, receiver: Receiver, link: Link
+) -> None:
+    listen(store, receiver, "link.clicked", "lead.created", "link.deleted")
+    webhooks = Webhooks(store, OBJECTS, allow_private=True, timing=Quick())
+    store.record_lead(ADA, "Sign up", click_id=click(store, link))
+    LinkEditor(store, webhooks).delete(link)
+    receiver.wait_for_requests(3)
+    assert sorted(receiver.events()) == ["lead.created", "link.clicked", "link.deleted"]
+    webhooks.close(20)
 
 
 def test_duplicate_deferred_and_free_are_no_webhook(

@@ -83,6 +83,7 @@ class LinkEditor:
 
     def delete(self, link: Link, *, quiet: bool = False) -> None:
         """Remove a link; what was clicked stays counted."""
+        self._webhooks.catch_up()
         if not self._store.links.delete(link.id):
             raise LinkError("not_found", "Link not found.")
         if not quiet:

@@ -18,7 +18,7 @@ from dub_middleware.conversions.worker import Timing, Worker
 from dub_middleware.server.objects import Objects
 from dub_middleware.server.store import Link, Store
 from dub_middleware.server.store.models import from_ms
-from dub_middleware.server.webhooks.feed import Feed
+from dub_middleware.server.webhooks.feed import BATCH, Feed
 from dub_middleware.server.webhooks.payloads import TRIGGERS, LinkTrigger, Payload, link_payload
 from dub_middleware.server.webhooks.receiver import NAME, Address, Pace, Receivers
 from dub_middleware.server.webhooks.samples import sample
@@ -76,6 +76,14 @@ class Webhooks:
             self._put([(webhook.id, payload) for webhook in webhooks])
         except Exception:
             log.exception("The webhooks for %s of %s could not be stored.", trigger, link.id)
+
+    def catch_up(self) -> None:
+        """Queue what has been recorded, before a link goes of which nobody could tell then. Never raises."""
+        try:
+            while self._feed.step() == BATCH:
+                pass
+        except Exception:
+            log.exception("Events of a link could not be told before it was deleted.")
 
     def resend(self, delivery_pk: int) -> bool:
         """Deliver a logged webhook once more, even a disabled one; False when the log has no such entry."""
