@@ -29,18 +29,17 @@ class Visit:
     _seal: tuple[datetime | None, bool] | None = None
 
     def __init__(self, environ: Mapping[str, Any], config: Config = _DEFAULTS) -> None:
-        if not environ.get("QUERY_STRING"):
-            # Then only cookies matter, and the environ, which holds the visit, is freed with its last user:
-            # a reference cycle in every request would wait for the garbage collector.
-            environ = {"HTTP_COOKIE": environ.get("HTTP_COOKIE", "")}
-        self._environ = environ
+        # Without a query only cookies matter, and the environ, which holds the visit, is freed with its last
+        # user: a reference cycle in every request would wait for the garbage collector.
+        self._environ = environ if environ.get("QUERY_STRING") else None
+        self._cookies: str = environ.get("HTTP_COOKIE", "")
         self._config = config
 
     @property
     def capture(self) -> Capture:
         """The decision about this request: click id, source, and the cookies its response sets."""
         if self._capture is None:
-            self._capture = capture(self._environ, self._config)
+            self._capture = capture(self._environ or {"HTTP_COOKIE": self._cookies}, self._config)
         return self._capture
 
     @property
@@ -89,7 +88,7 @@ class Visit:
 
     def _partner_data(self, key: str) -> dict[str, Any] | None:
         if self._partner is None:
-            self._partner = partner_cookie(self._environ.get("HTTP_COOKIE", "")) or {}
+            self._partner = partner_cookie(self._cookies) or {}
         value = self._partner.get(key)
         return value if isinstance(value, dict) else None
 
@@ -104,7 +103,7 @@ class Visit:
             return None, False
         if self.capture.cookies:  # sealed by this very response
             return datetime.now(timezone.utc), True
-        made = sealed_at(self._environ.get("HTTP_COOKIE", ""), click_id, self._config)
+        made = sealed_at(self._cookies, click_id, self._config)
         return made, made is not None
 
 

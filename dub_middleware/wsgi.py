@@ -70,9 +70,10 @@ class DubMiddleware:
             status, headers, body = self.site.answer(environ, tail, environ["wsgi.input"])
             start_response(status, list(headers))
             return [body]
-        if ENVIRON_KEY in environ:  # another one is around us and does it all
+        visit = Visit(environ, self.config)
+        if environ.setdefault(ENVIRON_KEY, visit) is not visit:  # another one is around us and does it all
             return self.app(environ, start_response)
-        visit = environ[ENVIRON_KEY] = Visit(environ, self.config)
+        query = environ.get("QUERY_STRING")
         response: Response = None
 
         def begin(status: str, headers: Headers, exc_info: Any = None) -> Write:
@@ -84,11 +85,10 @@ class DubMiddleware:
                 is_told = response is False or (isinstance(response, _Page) and response.is_committed)
             response = False
             try:
-                if environ.get("QUERY_STRING"):
+                if query:
                     headers = _with_click(environ, headers)
                 # most of what is no page can be told at a glance
-                found = None if headers and headers[0] in NOT_HTML else page(status, headers)
-                if found is not None:
+                if headers and headers[0] not in NOT_HTML and (found := page(status, headers)) is not None:
                     tag = self._tag_for(environ, found, headers)
                     if tag is not None:
                         response = status, headers, found, tag, exc_info

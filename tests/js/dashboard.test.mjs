@@ -5,15 +5,16 @@ import test from "node:test";
 import { beside, nearest } from "../../dub_middleware/server/static/chart.js";
 import { holder } from "../../dub_middleware/server/static/keys.js";
 import { step } from "../../dub_middleware/server/static/menus.js";
-import { nextDelay, Poller } from "../../dub_middleware/server/static/poller.js";
+import { nextDelay, PATIENCE, Poller } from "../../dub_middleware/server/static/poller.js";
 import { barText, unseen } from "../../dub_middleware/server/static/stream.js";
 
-test("news are asked for every two seconds, less often while it is quiet, least while it fails", () => {
-  const delays = (outcome, count) => {
+test("news are asked for every two seconds, less often when it was quiet for long, least while it fails", () => {
+  const delays = (outcome, count, quiet) => {
     let delay = 2000;
-    return Array.from({ length: count }, () => (delay = nextDelay(delay, outcome)));
+    return Array.from({ length: count }, () => (delay = nextDelay(delay, outcome, quiet)));
   };
-  assert.deepEqual(delays("quiet", 6), [3000, 4500, 6750, 10_000, 10_000, 10_000]);
+  assert.deepEqual(delays("quiet", 3, PATIENCE), [2000, 2000, 2000]);
+  assert.deepEqual(delays("quiet", 6, PATIENCE + 1), [3000, 4500, 6750, 10_000, 10_000, 10_000]);
   assert.deepEqual(delays("failed", 5), [4000, 8000, 16_000, 30_000, 30_000]);
   assert.equal(nextDelay(30_000, "news"), 2000);
 });

@@ -1,13 +1,14 @@
-// When to ask for news: every 2 s while there are some, less and less often while it is quiet or failing.
+// When to ask for news: every 2 s, less and less often when it has been quiet for long or while it fails.
 export const SHORTEST = 2000;
+export const PATIENCE = 150; // quiet answers in a row: five minutes
 const LONGEST_QUIET = 10_000;
 const LONGEST_FAILING = 30_000;
 
-/** The milliseconds to wait after an outcome: "news", "quiet" or "failed". */
-export function nextDelay(delay, outcome) {
-  if (outcome === "news") return SHORTEST;
-  if (outcome === "quiet") return Math.min(delay * 1.5, LONGEST_QUIET);
-  return Math.min(delay * 2, LONGEST_FAILING);
+/** The milliseconds to wait after an outcome: "news", "quiet" (for the how many-th time in a row) or "failed". */
+export function nextDelay(delay, outcome, quiet = 0) {
+  if (outcome === "failed") return Math.min(delay * 2, LONGEST_FAILING);
+  if (outcome === "news" || quiet <= PATIENCE) return SHORTEST;
+  return Math.min(delay * 1.5, LONGEST_QUIET);
 }
 
 /**
@@ -19,6 +20,7 @@ export class Poller {
   #tell;
   #timer;
   #delay = SHORTEST;
+  #quiet = 0;
   #isAsking = false;
   #isPaused = false;
   #stopper = new AbortController();
@@ -33,8 +35,13 @@ export class Poller {
     this.#wait(SHORTEST);
   }
 
-  /** Ask now, whatever the delay is. */
-  async now() {
+  /** Ask now, whatever the delay is: somebody is back. */
+  now() {
+    this.#quiet = 0;
+    return this.#poll();
+  }
+
+  async #poll() {
     clearTimeout(this.#timer);
     if (this.#isStopped || this.#isPaused || this.#isAsking || globalThis.document?.hidden) return;
     this.#isAsking = true;
@@ -42,7 +49,8 @@ export class Poller {
     this.#isAsking = false;
     if (this.#isStopped) return;
     if (!this.#isPaused) this.#tell(outcome === "failed" ? "failing" : "live");
-    this.#delay = nextDelay(this.#delay, outcome === "more" ? "news" : outcome);
+    this.#quiet = outcome === "quiet" ? this.#quiet + 1 : 0;
+    this.#delay = nextDelay(this.#delay, outcome === "more" ? "news" : outcome, this.#quiet);
     this.#wait(outcome === "more" ? 0 : this.#delay);
   }
 
@@ -69,6 +77,6 @@ export class Poller {
 
   #wait(delay) {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.now(), delay);
+    this.#timer = setTimeout(() => this.#poll(), delay);
   }
 }
