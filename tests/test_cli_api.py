@@ -64,7 +64,7 @@ def start(base_url: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                env=os.environ | {"DUB_API_URL": f"{base_url}/api", "DUB_API_KEY": KEY},
+                env=os.environ | {"DUB_BASE_URL": f"{base_url}/api", "DUB_API_KEY": KEY},
             )
         )
         return started[-1]

@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare ``--url``, ``--api-key`` and ``--json``."""
     parser.add_argument(
         "--url",
-        default=os.environ.get("DUB_API_URL", LOCAL),
-        help=f"the API (DUB_API_URL, or {LOCAL}; Dub's own is https://api.dub.co)",
+        default=os.environ.get("DUB_BASE_URL", LOCAL),
+        help=f"the API (DUB_BASE_URL, or {LOCAL}; Dub's own is https://api.dub.co)",
     )
     parser.add_argument(
         "--api-key",
