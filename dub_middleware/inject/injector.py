@@ -19,13 +19,14 @@ class Beginning:
     Sound because a verdict depends on nothing behind the decisive token.
     """
 
-    __slots__ = ("_clean", "at", "prefix")
+    __slots__ = ("_clean", "_start", "at", "prefix")
 
     def __init__(self, prefix: bytes, at: int) -> None:
         #: everything up to and including the decisive token
         self.prefix = prefix
         self.at = at
         self._clean: bytes | None = None  # the start of the last page that had no tag of its own
+        self._start: tuple[bytes, bytes] = (b"", b"")  # the last tag, and the bytes up to its end
 
     def insert(self, data: bytes, tag: bytes, marker: bytes) -> bytes:
         """Return *data*, a page that begins so, with *tag*; the same object when it has one already."""
@@ -36,9 +37,13 @@ class Beginning:
                 return data
             if len(data) >= end:
                 self._clean = data[:end]
+        last, start = self._start
+        if tag is not last:
+            start = data[:at] + tag
+            self._start = tag, start
         if len(data) < _COPY_TWICE:
-            return data[:at] + tag + data[at:]
-        return b"".join((data[:at], tag, memoryview(data)[at:]))
+            return start + data[at:]
+        return b"".join((start, memoryview(data)[at:]))
 
 
 class Beginnings:
