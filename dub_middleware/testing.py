@@ -11,7 +11,9 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from dub_middleware.conversions.destinations import Delivery, Outcome, State
     from dub_middleware.conversions.events import Lead, Sale
 
-__all__ = ["RecordingDestination", "recording_destination"]
+__all__ = ["LocalDub", "RecordingDestination", "local_dub", "recording_destination"]
+
+_BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
 class RecordingDestination:
@@ -99,3 +103,58 @@ def recording_destination() -> Iterator[RecordingDestination]:
     destination = RecordingDestination()
     yield destination
     destination.close()
+
+
+class LocalDub:
+    """A Dub on this machine for one test, served by threads of this process; needs the extra ``server``.
+
+    Point the app at ``api_url`` with ``api_key`` (and ``publishable_key`` for its script), let it track what
+    comes of a `click`, and look at the `events` that Dub then has.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from werkzeug.serving import make_server
+        from werkzeug.test import Client
+
+        from dub_middleware.server import create_app
+
+        self.server = create_app(f"sqlite:///{folder / 'dub.db'}", rate_limit=None, analytics_rate_limit=None)
+        self._listener = make_server("127.0.0.1", 0, self.server, threaded=True)
+        threading.Thread(target=self._listener.serve_forever, args=(0.02,), daemon=True).start()
+        self._client = Client(self.server)
+        self.api_url = f"http://127.0.0.1:{self._listener.server_port}/api"
+        self.api_key = self.server.api_key or ""
+        self.publishable_key = self.server.publishable_key or ""
+
+    def click(self, url: str = "https://shop.test/") -> str:
+        """Follow a new short link to ``url`` as a browser does; return the click id that it hands over."""
+        link = self._call("POST", "/api/links", json={"url": url, "trackConversion": True})
+        visitor = {"User-Agent": f"{_BROWSER} {link['key']}"}  # every click is somebody else's
+        answer = self._client.get(f"/l/{link['key']}", headers=visitor)
+        return parse_qs(urlsplit(answer.location or "").query)["dub_id"][0]
+
+    def events(self, kind: Literal["clicks", "leads", "sales"]) -> list[dict[str, Any]]:
+        """Return what was recorded, newest first, in the shape of Dub's ``GET /events``."""
+        found = self._call("GET", "/api/events", query_string={"event": kind, "interval": "all"})
+        assert isinstance(found, list)
+        return found
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._listener.shutdown()
+        self._listener.server_close()
+        self.server.close()
+
+    def _call(self, method: str, path: str, **request: Any) -> Any:
+        key = {"Authorization": f"Bearer {self.api_key}"}
+        answer = self._client.open(path, method=method, headers=key, **request)
+        assert answer.status_code == 200, answer.text
+        return answer.json
+
+
+@pytest.fixture
+def local_dub(tmp_path: Path) -> Iterator[LocalDub]:
+    """A `LocalDub` without links and events, closed at the end of the test."""
+    dub = LocalDub(tmp_path)
+    yield dub
+    dub.close()

@@ -63,7 +63,7 @@ DRAWING: dict[str, set[str]] = {
     "segment": {"errors"},
     "webhooks": FOUNDATION | {"records"},
     "server": FOUNDATION | {"rules", "cookies", "script", "segment", "webhooks", "conversions"},
-    "testing": {"", "conversions"},
+    "testing": {"", "conversions", "server"},
 }
 #: the command line may import everything, inside its commands; the root re-exports the public names
 FREE = {"cli", "__main__", ""}
