@@ -113,13 +113,16 @@ class LocalDub:
     """
 
     def __init__(self, folder: Path) -> None:
-        from werkzeug.serving import make_server
+        from werkzeug.serving import WSGIRequestHandler, make_server
         from werkzeug.test import Client
 
         from dub_middleware.server import create_app
 
+        class Quiet(WSGIRequestHandler):
+            def log_request(self, *_: Any) -> None: ...
+
         self.server = create_app(f"sqlite:///{folder / 'dub.db'}", rate_limit=None, analytics_rate_limit=None)
-        self._listener = make_server("127.0.0.1", 0, self.server, threaded=True)
+        self._listener = make_server("127.0.0.1", 0, self.server, threaded=True, request_handler=Quiet)
         threading.Thread(target=self._listener.serve_forever, args=(0.02,), daemon=True).start()
         self._client = Client(self.server)
         self.api_url = f"http://127.0.0.1:{self._listener.server_port}/api"
