@@ -223,7 +223,7 @@ class Conversions:
         try:
             storage = self._store(rows)
             if storage == "stored":
-                self._worker.wake()
+                self._worker.wake(hurried=True)
                 waiter.wait(WAIT_BOUND)
             heard = waiter.outcomes
             outcomes = {name: heard[name] for name in self._worker.destinations if name in heard}

@@ -447,3 +447,52 @@ def test_events_of_before_the_horizon_are_not_repeated(client: Client, dub: DubS
     late = client(api(dub), timing=Timing(poll=0.02, horizon=0.0))
     assert late.flush()
     assert (receipt.state, len(dub.requests)) == ("expired", seen)
+
+
+class _Sizes(RecordingDestination):
+    """Remembers how many events each request had."""
+
+    def __init__(self, max_batch: int = 100) -> None:
+        super().__init__()
+        self.max_batch = max_batch
+        self.sizes: list[int] = []
+
+    def send(self, batch: Any) -> list[Outcome]:
+        self.sizes.append(len(batch))
+        return super().send(batch)
+
+
+class TestGathering:
+    """Events in a row share a request; the first after a silence goes at once."""
+
+    @pytest.fixture(autouse=True)
+    def for_ever(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("dub_middleware.conversions.worker.lane.GATHER", 60.0)
+
+    def lead(self, conversions: Conversions, number: int, **options: Any) -> Any:
+        return conversions.track_lead(customer_external_id=str(number), click_id=CLICK, **options)
+
+    def test_a_flush_ends_it(self, client: Client) -> None:
+        destination = _Sizes()
+        conversions = client(destination)
+        self.lead(conversions, 0)
+        wait_until(lambda: destination.sizes == [1])
+        for number in range(1, 51):
+            self.lead(conversions, number)
+        assert conversions.flush(10)
+        assert destination.sizes == [1, 50]
+
+    def test_whoever_waits_for_an_answer_ends_it(self, client: Client) -> None:
+        destination = _Sizes()
+        conversions = client(destination)
+        self.lead(conversions, 0)
+        wait_until(lambda: destination.sizes == [1])
+        assert self.lead(conversions, 1, mode="wait").outcomes["recording"].state == "delivered"
+
+    def test_what_takes_one_event_at_a_time_does_not_wait(self, client: Client) -> None:
+        destination = _Sizes(max_batch=1)
+        conversions = client(destination)
+        self.lead(conversions, 0)
+        wait_until(lambda: destination.sizes == [1])
+        self.lead(conversions, 1)
+        wait_until(lambda: destination.sizes == [1, 1])

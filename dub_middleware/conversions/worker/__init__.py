@@ -39,6 +39,10 @@ class _Threads:
         self.lock = threading.Lock()
         self.lanes: tuple[Lane, ...] = ()
         self.waiters: dict[str, Waiter] = {}
+        self.flushes: list[float] = []  # the deadlines of those that wait for everything
+
+    def is_hurried(self) -> bool:
+        return bool(self.waiters or self.flushes)
 
 
 class Worker:
@@ -63,16 +67,24 @@ class Worker:
         if not self._process().lanes:
             self._start()
 
-    def wake(self) -> None:
-        """Start if need be, and look at the outbox now."""
+    def wake(self, *, hurried: bool = False) -> None:
+        """Start if need be, and look at the outbox soon; ``hurried``: at once, because somebody waits."""
         for lane in self._process().lanes or self._start():
-            lane.wake()
+            lane.wake(hurried=hurried)
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until nothing is pending, up to ``timeout`` seconds; return whether that came true."""
         deadline = time.monotonic() + timeout
+        flushes = self._process().flushes
+        flushes.append(deadline)
+        try:
+            self.wake(hurried=True)
+            return self._wait_for_all(deadline)
+        finally:
+            flushes.remove(deadline)
+
+    def _wait_for_all(self, deadline: float) -> bool:
         names = list(self.destinations)
-        self.wake()
         while True:
             try:
                 if not self._outbox.has_pending(names):
@@ -142,6 +154,7 @@ class Worker:
                         self._report,
                         self._settled,
                         housekeeper,
+                        process.is_hurried,
                     )
                     for destination in self.destinations.values()
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from dub_middleware.conversions.destinations import Outcome, Sender
@@ -21,6 +22,9 @@ logger = logging.getLogger("dub_middleware.conversions")
 
 BAD_ENDS = ("rejected", "expired", "dead", "unconfirmed", "not_attributed")
 OUTBOX_REST = 1.0  # seconds before an outbox that failed is asked again
+# Seconds from a batch that was not full to the next: what comes in a row then shares a request and two
+# transactions. The first event after a silence does not wait.
+GATHER = 0.01
 
 Result = tuple[Leased, Settlement, Outcome | None]
 OnSettled = Callable[[str, Sequence[Result]], None]
@@ -38,6 +42,7 @@ class Lane:
         report: Reporter,
         on_settled: OnSettled,
         housekeep: Callable[[], None],
+        is_hurried: Callable[[], bool],
     ) -> None:
         self.destination = destination
         self.is_idle = False  # the last look found nothing to do, and nothing is in flight
@@ -47,6 +52,8 @@ class Lane:
         self._report = report
         self._on_settled = on_settled
         self._housekeep = housekeep
+        self._is_hurried = is_hurried  # somebody waits for what is delivered
+        self._gather_until = 0.0
         self._window = getattr(destination, "dedup_window", timing.horizon)
         self._circuit = Circuit(timing, destination.concurrency)
         self._clock = JumpingClock()
@@ -64,11 +71,14 @@ class Lane:
     def start(self) -> None:
         self._thread.start()
 
-    def wake(self) -> None:
-        """Look at the outbox now; cheap when the lane is busy anyway."""
+    def wake(self, *, hurried: bool = False) -> None:
+        """Look at the outbox soon; cheap when the lane is busy anyway, or still gathers a batch.
+
+        ``hurried`` ends the gathering, given that somebody waits.
+        """
         self.is_idle = False
         self._is_wanted = True  # before the test: `_wait` does the same two things the other way round
-        if self._is_waiting:
+        if self._is_waiting or hurried:
             self._is_waiting = False
             self._events.put(None)
 
@@ -77,7 +87,7 @@ class Lane:
         self._circuit.deadline = deadline
         if deadline is None:
             self._is_stopping = True
-        self.wake()
+        self.wake(hurried=True)
 
     def join(self, timeout: float) -> bool:
         self._thread.join(timeout)
@@ -107,17 +117,24 @@ class Lane:
         self._clock.look()
         self._is_wanted = False
         taken = 0
+        gathering = self._gathering()
         if not self._is_stopping:
             self._housekeep()
-            taken = self._take()
-        self.is_idle = taken == 0 and not self._senders.flights
-        self._wait(self._patience() if taken == 0 else 0)
+            taken = 0 if gathering else self._take()
+        self.is_idle = not taken and not gathering and not self._senders.flights
+        if gathering:
+            self._wait(gathering, wakes=False)
+        else:
+            self._wait(self._patience() if taken == 0 else 0)
 
-    def _wait(self, seconds: float) -> None:
-        """Take in what the senders have finished; wait up to ``seconds`` for the first."""
+    def _wait(self, seconds: float, *, wakes: bool = True) -> None:
+        """Take in what the senders have finished; wait up to ``seconds`` for the first.
+
+        Without ``wakes`` an ordinary `wake` does not end it.
+        """
         try:
-            self._is_waiting = True
-            if self._is_wanted:
+            self._is_waiting = wakes
+            if wakes and self._is_wanted:
                 seconds = 0
             event = self._events.get(timeout=seconds) if seconds > 0 else self._events.get_nowait()
             while True:
@@ -128,6 +145,12 @@ class Lane:
             pass
         finally:
             self._is_waiting = False
+
+    def _gathering(self) -> float:
+        """Return the seconds for which new rows are left to gather; 0 when somebody waits for them."""
+        if not self._gather_until or self._circuit.deadline is not None or self._is_hurried():
+            return 0.0
+        return max(0.0, self._gather_until - time.monotonic())
 
     def _patience(self) -> float:
         rest = self._circuit.wait()
@@ -160,10 +183,12 @@ class Lane:
 
     def _lease_batches(self, count: int) -> int:
         taken = 0
+        self._gather_until = 0.0
         for _ in range(count):
             leased = self._lease(self.destination.max_batch)
             taken += leased
-            if not leased or self._is_alone:
+            if leased < self.destination.max_batch or self._is_alone:
+                self._gather_until = time.monotonic() + GATHER if leased else 0.0
                 break
         return taken
 
