@@ -177,3 +177,10 @@ class TestEvents:
         httpx.get(f"{base_url}/l/b", headers={"User-Agent": PERSON})
         wait_until(lambda: tail.poll() is not None)
         assert (tail.returncode, tail.stderr.read()) == (0, "")
+
+
+def test_a_server_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["links", "list", "--url", "http://127.0.0.1:9/api", "--api-key", KEY]) == 1
+    told = capsys.readouterr().err
+    assert "http://127.0.0.1:9/api gives no answer" in told
+    assert "DUB_BASE_URL" in told

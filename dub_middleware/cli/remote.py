@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from dub_middleware import rules
 from dub_middleware.conversions.http import HTTPClient
-from dub_middleware.errors import APIError, ConfigError
+from dub_middleware.errors import APIError, ConfigError, TransportError
 
 LOCAL = "http://127.0.0.1:8787/api"
 _OPTIONS = frozenset({"event", "groupBy", "interval", "timezone", "limit", "cursor"})
@@ -57,7 +57,14 @@ class Remote:
         return self._send("POST", path, json.dumps(body).encode())
 
     def _send(self, method: str, target: str, body: bytes = b"") -> Any:
-        answer = self._http.request(method, self._url + target, self._headers, body)
+        try:
+            answer = self._http.request(method, self._url + target, self._headers, body)
+        except TransportError as failure:
+            message = (
+                f"{self._url} gives no answer. Is `dub-middleware serve` running there? "
+                f"--url or DUB_BASE_URL names another address. ({failure})"
+            )
+            raise TransportError(message, sent=failure.sent) from failure
         content = answer.json()
         if 200 <= answer.status < 300 and content is not None:
             return content
