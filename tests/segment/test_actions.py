@@ -206,6 +206,15 @@ class TestWarnings:
 
 
 class TestMappings:
+    def test_a_missing_action_hides_no_other_error(self) -> None:
+        with pytest.raises(MappingError) as raised:
+            DubActions(
+                "dub_test", mappings=[{"subscribe": "type = ", "mapping": 5, "colour": 1, "enabled": 2}]
+            )
+        told = " ".join(raised.value.errors)
+        for name in ("'colour'", "partnerAction", "enabled", "a mapping must be an object"):
+            assert name in told
+
     def test_every_error_is_told_at_once(self) -> None:
         with pytest.raises(MappingError) as caught:
             planner([

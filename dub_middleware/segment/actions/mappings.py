@@ -140,7 +140,8 @@ def compile_mappings(mappings: Any) -> list[ActionMapping]:
     errors: list[str] = []
     for number, item in enumerate(mappings, 1):
         label = f"mapping {number}"
-        if isinstance(item, dict) and isinstance(shown := item.get("name") or item.get("partnerAction"), str):
+        shown = (item.get("name") or item.get("partnerAction")) if isinstance(item, dict) else None
+        if shown and isinstance(shown, str):
             label = f"mapping {number} ({shown})"
         found: list[str] = []
         made = _compile(item, found)
@@ -160,7 +161,7 @@ def _compile(item: Any, errors: list[str]) -> ActionMapping | None:
     slug = item.get("partnerAction")
     if not isinstance(slug, str) or not slug:
         errors.append(f"partnerAction must be one of {', '.join(ACTIONS)}, not {slug!r}")
-        return None
+        slug = ""
     name, is_enabled = item.get("name"), item.get("enabled", True)
     if not isinstance(name, str | None):
         errors.append(f"name must be text, not {name!r}")
@@ -170,10 +171,11 @@ def _compile(item: Any, errors: list[str]) -> ActionMapping | None:
     subscribe: Any = item.get("subscribe", action.trigger if action else None)
     mapping = item.get("mapping", default_mapping(action) if action else {})
     subscription: Subscription | None = None
-    try:
-        subscription = parse_fql(subscribe)
-    except FQLError as error:
-        errors.append(f"subscribe: {error}")
+    if slug or "subscribe" in item:  # without an action there is no default to miss
+        try:
+            subscription = parse_fql(subscribe)
+        except FQLError as error:
+            errors.append(f"subscribe: {error}")
     try:
         if subscription is None:
             CompiledMapping(mapping)
