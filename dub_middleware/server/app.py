@@ -5,23 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from dub_middleware.errors import ConflictError
-from dub_middleware.server.access import Access
 from dub_middleware.server.api import create_api
-from dub_middleware.server.api.auth import Gatekeeper
-from dub_middleware.server.currencies import Converter
 from dub_middleware.server.dashboard import create_dashboard
-from dub_middleware.server.links import LinkEditor
-from dub_middleware.server.objects import Objects
 from dub_middleware.server.options import Options
-from dub_middleware.server.queries import Queries
 from dub_middleware.server.redirect import Redirect
 from dub_middleware.server.segment import create_segment
-from dub_middleware.server.store import Store, random_text
-from dub_middleware.server.store.workspace import KeyKind
+from dub_middleware.server.services import Services
+from dub_middleware.server.store import Store
 from dub_middleware.server.upkeep import Upkeep
-from dub_middleware.server.visitor import Visitors
-from dub_middleware.server.webhooks import Webhooks
 
 
 def create_app(
@@ -45,42 +36,22 @@ def create_app(
     return Server(Options.of(given | options))
 
 
-class Server:
+class Server(Services):
     """One workspace, served.
-
-    ``store``, ``queries``, ``visitors``, ``objects``, ``links`` (their editor), ``webhooks``,
-    ``options``: what its apps work with.
 
     A Host that is a short domain answers redirects. On any other Host ``/api/…`` is Dub's API, ``/l/<key>`` a
     redirect of the primary domain, ``/openapi.json`` describes the API, ``/v1/…`` is Segment's tracking API
     if there is a write key, and the rest is the dashboard.
 
-    ``api_key`` and ``publishable_key`` are the keys given or just made; None when an earlier run made them.
     May be built before a server forks its workers (``gunicorn --preload``).
     """
 
     def __init__(self, options: Options, store: Store | None = None) -> None:
-        self.options = options
-        self.store = store or Store(options.database_url, anonymize_ip=options.anonymize_ip)
-        self.queries = Queries(self.store)
-        self.visitors = Visitors(
-            self.store.workspace.value("visitor_secret", lambda: random_text(32)),
-            trusted_proxies=options.trusted_proxies,
-            geoip_path=None if options.geoip_path is None else str(options.geoip_path),
-        )
-        self.converter = Converter(options.rates_file)
-        self.objects = Objects(self.store.workspace.settings().workspace_id, options.base_url)
-        self.webhooks = Webhooks(self.store, self.objects, allow_private=options.private_receivers)
-        self.links = LinkEditor(self.store, self.webhooks)
-        self.access = Access(self.store, options.password, options.base_url, self.visitors.address)
-        self.gatekeeper = Gatekeeper(self.store, options)
-        self.api_key = self._key("secret", options.api_key)
-        self.publishable_key = self._key("publishable", options.publishable_key)
-        self._add_domains()
+        super().__init__(options, store)
         self._upkeep = Upkeep(self.store)
         self.api = create_api(self)
         key = options.segment_write_key
-        self.segment = None if key is None else create_segment(self, key)
+        self.segment = None if key is None else create_segment(self, self.api, key)
         self.redirect = Redirect(self)
         self.dashboard = create_dashboard(self)
 
@@ -115,19 +86,6 @@ class Server:
             self.segment.close()
         self.visitors.close()
         self.store.close()
-
-    def _key(self, kind: KeyKind, given: str | None) -> str | None:
-        if given is None and any(key.kind == kind for key in self.store.keys.all()):
-            return None
-        return self.store.keys.create(kind, key=given)[0]
-
-    def _add_domains(self) -> None:
-        has_some = bool(self.store.workspace.domains())
-        for number, slug in enumerate(self.options.domains):
-            try:
-                self.store.workspace.add_domain(slug, primary=number == 0 and not has_some)
-            except ConflictError:
-                continue  # from an earlier run, or another process
 
 
 def host_name(environ: dict[str, Any]) -> str:

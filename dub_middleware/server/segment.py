@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from werkzeug.test import Client
 
@@ -12,11 +12,10 @@ from dub_middleware.conversions.http import Answer, HTTPClient
 from dub_middleware.segment.actions import DubActions, load_mappings
 from dub_middleware.segment.actions.fields import default_mappings
 from dub_middleware.segment.gateway import Gateway, ToDub, create_gateway
+from dub_middleware.server.api import Api
+from dub_middleware.server.services import Services
 from dub_middleware.server.store import random_text
 from dub_middleware.server.webhooks import outbox_url
-
-if TYPE_CHECKING:
-    from dub_middleware.server.app import Server
 
 _DUB_ID = {"@path": "$.integrations.Dub (Actions).dub_id"}
 
@@ -34,15 +33,15 @@ def usual_mappings() -> list[dict[str, Any]]:
     return [lead, sale]
 
 
-def create_segment(server: Server, write_key: str) -> Gateway:
-    """Return Segment's tracking API, with Dub (Actions) behind it and ``server.api`` behind that."""
+def create_segment(server: Services, api: Api, write_key: str) -> Gateway:
+    """Return Segment's tracking API, with Dub (Actions) behind it and the API behind that."""
     options = server.options
     key = server.store.workspace.value("segment_api_key", lambda: f"dub_{random_text(24)}")
     server.store.keys.create("secret", name="Segment", key=key, scopes=["conversions.write"])
     path = options.segment_mappings
     actions = DubActions(key, mappings=usual_mappings() if path is None else load_mappings(path), outbox=None)
     return create_gateway(
-        [ToDub(actions, _OwnAPI(key, server.api))],
+        [ToDub(actions, _OwnAPI(key, api))],
         write_keys=write_key,
         outbox=outbox_url(server.store, "segment"),
     )
@@ -51,7 +50,7 @@ def create_segment(server: Server, write_key: str) -> Gateway:
 class _OwnAPI(DubAPI):
     name = "dub-actions"
 
-    def __init__(self, api_key: str, app: Any) -> None:
+    def __init__(self, api_key: str, app: Api) -> None:
         super().__init__(api_key, base_url="http://localhost")
         self._http = _InProcess(app)
 

@@ -10,9 +10,9 @@ import functools
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from werkzeug import Response
 from werkzeug.exceptions import MethodNotAllowed, NotFound
@@ -31,28 +31,30 @@ from dub_middleware.server.api import (
     tags,
     tracking,
 )
+from dub_middleware.server.api.auth import Gatekeeper
 from dub_middleware.server.api.cors import CORS_HEADERS
 from dub_middleware.server.api.errors import INTERNAL, ApiError
 from dub_middleware.server.api.operations import ApiRequest, Call, Operation, Resource
+from dub_middleware.server.api.schema import Values
+from dub_middleware.server.services import Services
 
-if TYPE_CHECKING:
-    from dub_middleware.server.app import Server
+# in the order of the document
+RESOURCES = (
+    *tracking.resources,
+    *(module.resource for module in (links, tags, folders, domains, customers, qr_codes, analytics, events)),
+)
 
 _log = logging.getLogger("dub_middleware.server")
-
-
-def resources() -> list[Resource]:
-    """Everything that the API has, in the order of its document."""
-    others = (links, tags, folders, domains, customers, qr_codes, analytics, events, openapi)
-    return [*tracking.resources, *(module.resource for module in others)]
 
 
 class Api:
     """Route a request to its operation and turn what comes of it into an answer."""
 
-    def __init__(self, server: Server, operations: Sequence[Operation]) -> None:
+    def __init__(self, server: Services, resources: Iterable[Resource]) -> None:
         self._server = server
-        self.operations = operations
+        self._gate = Gatekeeper(server.store, server.options)
+        self._resources = [*resources, openapi.endpoint(lambda: self.document)]
+        operations = [operation for resource in self._resources for operation in resource.operations]
         rules = [
             Rule(re.sub(r"{(\w+)}", r"<\1>", operation.route), methods=[operation.method], endpoint=operation)
             for operation in operations
@@ -61,9 +63,9 @@ class Api:
         self._open = {operation.route for operation in operations if operation.cors}
 
     @functools.cached_property
-    def document(self) -> dict[str, Any]:
+    def document(self) -> Values:
         """The OpenAPI document."""
-        return openapi.document(self.operations, resources())
+        return openapi.document(self._resources)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         call = Call(self._server, ApiRequest(environ))
@@ -83,7 +85,7 @@ class Api:
         try:
             operation, raw_path = self._find(request)
             call.path = {name: operation.path[name].parse(raw_path[name]) for name in raw_path}
-            answer = operation.run(call)
+            answer = operation.run(call, self._gate)
             return answer if isinstance(answer, Response) else _Json.of(answer, operation.status)
         except _Answered as answered:
             return answered.response
@@ -118,9 +120,9 @@ class _Answered(Exception):
         self.response = response
 
 
-def create_api(server: Server) -> Api:
+def create_api(server: Services) -> Api:
     """Build the API of one server."""
-    return Api(server, [operation for resource in resources() for operation in resource.operations])
+    return Api(server, RESOURCES)
 
 
 class _Json(NamedTuple):

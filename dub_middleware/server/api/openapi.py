@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dub_middleware.server.api.answers import ERROR
@@ -13,8 +13,6 @@ from dub_middleware.server.api.schema import Object, Record, Values
 
 if TYPE_CHECKING:
     from dub_middleware.server.api.schema import Schema
-
-resource = Resource("Document", "This document.")
 
 _REASONS = {
     400: "The request makes no sense.",
@@ -32,19 +30,25 @@ _SECURITY = {
 }
 
 
-@resource.get("/openapi.json", answer=Record(), auth=None)
-def get_document(call: Call) -> Values:
-    """Describe the API."""
-    call.headers["Access-Control-Allow-Origin"] = "*"
-    return call.server.api.document
+def endpoint(document: Callable[[], Values]) -> Resource:
+    """Return the resource that serves ``document``."""
+    resource = Resource("Document", "This document.")
+
+    @resource.get("/openapi.json", answer=Record(), auth=None)
+    def get_document(call: Call) -> Values:
+        """Describe the API."""
+        call.headers["Access-Control-Allow-Origin"] = "*"
+        return document()
+
+    return resource
 
 
-def document(operations: Sequence[Operation], resources: Sequence[Resource]) -> dict[str, Any]:
+def document(resources: Sequence[Resource]) -> Values:
     """Return the OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.0)."""
     paths: dict[str, dict[str, Any]] = {}
     components: dict[str, Any] = {}
     names: set[str] = set()
-    for operation in operations:
+    for operation in (operation for resource in resources for operation in resource.operations):
         described = _operation(operation, components)
         if described["operationId"] in names:  # PUT beside PATCH
             described["operationId"] += f"By{operation.method.capitalize()}"

@@ -22,17 +22,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from werkzeug import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from dub_middleware.server.api.auth import Auth
+from dub_middleware.server.api.auth import Auth, Gatekeeper
 from dub_middleware.server.api.errors import BAD_JSON, ApiError
 from dub_middleware.server.api.schema import Issue, Object, Schema, Values
-
-if TYPE_CHECKING:
-    from dub_middleware.server.app import Server
+from dub_middleware.server.services import Services
 
 MAX_BODY = 4_500_000  # bytes; what Dub's host lets through
 
@@ -47,7 +45,7 @@ class ApiRequest(Request):
 class Call:
     """One request to one operation; ``headers`` go onto the answer, whatever it becomes."""
 
-    server: Server
+    server: Services
     request: ApiRequest
     path: Values = field(default_factory=dict)
     query: Values = field(default_factory=dict)
@@ -86,9 +84,9 @@ class Operation:
     hides_limits: bool = False
     errors: tuple[int, ...] = ()
 
-    def run(self, call: Call) -> Any:
-        """Authorize, parse, act. Raises `ApiError`."""
-        self._authorize(call)
+    def run(self, call: Call, gate: Gatekeeper) -> Any:
+        """Authorize at the gate, parse, act. Raises `ApiError`."""
+        self._authorize(call, gate)
         try:
             raw = None if self.body is None else _read_json(call.request)
             if self.guard is not None:
@@ -104,9 +102,8 @@ class Operation:
             call.headers.clear()
         return answer
 
-    def _authorize(self, call: Call) -> None:
+    def _authorize(self, call: Call, gate: Gatekeeper) -> None:
         authorization = call.request.environ.get("HTTP_AUTHORIZATION")
-        gate = call.server.gatekeeper
         if self.auth == "secret":
             call.headers |= gate.secret(authorization, self.scope, is_analytics=self.is_analytics)
         elif self.auth == "publishable":

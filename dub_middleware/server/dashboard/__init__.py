@@ -33,7 +33,6 @@ changed by POST only.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from flask import Blueprint, Flask
 
@@ -51,9 +50,7 @@ from dub_middleware.server.dashboard import (
     settings,
     webhooks,
 )
-
-if TYPE_CHECKING:
-    from dub_middleware.server.app import Server
+from dub_middleware.server.services import Services
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     analytics.blueprint,
@@ -70,7 +67,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
 )
 
 
-def create_dashboard(server: Server) -> Flask:
+def create_dashboard(server: Services) -> Flask:
     """The pages of one server."""
     templates = Path(__file__).parents[1] / "templates"
     app = Flask(__name__, static_folder=None, template_folder=str(templates))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Flask, Response, abort, current_app, jsonify, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
@@ -14,10 +14,8 @@ from dub_middleware.server.dashboard import formats
 from dub_middleware.server.dashboard.filters import ScopeError
 from dub_middleware.server.dashboard.pages import wants_json
 from dub_middleware.server.objects import Objects
+from dub_middleware.server.services import Services
 from dub_middleware.server.store import Settings
-
-if TYPE_CHECKING:
-    from dub_middleware.server.app import Server
 
 #: endpoint, label, icon, key; an entry is shown when its endpoint is registered
 NAVIGATION = (
@@ -69,7 +67,7 @@ class Assets:
         self.version = digest.hexdigest()[:12]
 
 
-def init_app(app: Flask, server: Server) -> None:
+def init_app(app: Flask, server: Services) -> None:
     """Give an application what all pages share."""
     app.extensions["dub_server"] = server
     app.extensions["dub_assets"] = Assets(STATIC)
@@ -105,7 +103,7 @@ def _static(version: str, name: str) -> Response:
 
 
 def _context() -> dict[str, Any]:
-    server: Server = current_app.extensions["dub_server"]
+    server: Services = current_app.extensions["dub_server"]
     theme = request.cookies.get("dub_theme")
     return {
         "asset": asset,
@@ -124,7 +122,7 @@ def _context() -> dict[str, Any]:
     }
 
 
-def _workspace(server: Server) -> Settings:
+def _workspace(server: Services) -> Settings:
     """The settings, or without a database the usual ones: the page that says so needs some too."""
     try:
         return server.store.workspace.settings()

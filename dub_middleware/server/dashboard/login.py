@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Response, abort, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from dub_middleware.server.dashboard.pages import current_server, wants_json
-
-if TYPE_CHECKING:
-    from dub_middleware.server.app import Server
+from dub_middleware.server.services import Services
 
 blueprint = Blueprint("login", __name__)
 
 OPEN = frozenset(["static", "login.form", "login.enter"])  # the endpoints that need no session
 
 
-def init_app(app: Flask, server: Server) -> None:
+def init_app(app: Flask, server: Services) -> None:
     """Guard every page of an application."""
     access = server.access
 

@@ -15,16 +15,16 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, Response, current_app, jsonify, render_template, request
 
 from dub_middleware.server.dashboard.filters import Scope, read_scope
+from dub_middleware.server.services import Services
 
 if TYPE_CHECKING:
-    from dub_middleware.server.app import Server
     from dub_middleware.server.queries import Interval
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
-def current_server() -> Server:
-    return cast("Server", current_app.extensions["dub_server"])
+def current_server() -> Services:
+    return cast("Services", current_app.extensions["dub_server"])
 
 
 def page(blueprint: Blueprint, path: str, twin: str | None = None) -> Callable[[View], View]:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, unquote
 
 from dub_middleware.cookies import first_cookie, set_cookie
@@ -29,12 +29,10 @@ from dub_middleware.server.redirect.password import (
     is_own_form,
     posted_password,
 )
+from dub_middleware.server.services import Services
 from dub_middleware.server.store import Link, new_click_id, random_text
 from dub_middleware.server.store.models import Trigger, from_ms
 from dub_middleware.server.visitor import Visitor
-
-if TYPE_CHECKING:
-    from dub_middleware.server.app import Server
 
 HOUR, WEEK = 3600, 604_800  # seconds
 
@@ -92,7 +90,7 @@ class _Visit:
 class Redirect:
     """Answer the requests to short domains."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Services) -> None:
         self._server = server
         self._store = server.store
         secret = self._store.workspace.value("redirect_secret", lambda: random_text(32))

@@ -19,14 +19,16 @@ from schemathesis.specs.openapi.checks import (
 
 from api_client import KEY, Api
 from dub_middleware.server import Options, Server
-from dub_middleware.server.api import resources
+from dub_middleware.server.api import RESOURCES, openapi
 from dub_middleware.server.api.operations import Operation
 from dub_middleware.server.store import CustomerDetails, Store
 from standing_clock import Clock
 from traffic import NOW, record_traffic
 
 PUBLISHABLE_KEY = "dub_pk_abcdefghijklmnopqrstuvwx"
-OPERATIONS = [operation for resource in resources() for operation in resource.operations]
+OPERATIONS = [
+    operation for resource in (*RESOURCES, openapi.endpoint(dict)) for operation in resource.operations
+]
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
