@@ -8,9 +8,12 @@ import threading
 import time
 from typing import Literal, Protocol
 
+from dub_middleware.process import PerProcess
+
 DAY = 86_400.0  # seconds
 PURGE_EVERY = 100
 TABLE = "CREATE TABLE IF NOT EXISTS seen (id TEXT PRIMARY KEY, is_done INTEGER NOT NULL, at REAL NOT NULL)"
+SURPLUS = "DELETE FROM seen WHERE id IN (SELECT id FROM seen ORDER BY at DESC LIMIT -1 OFFSET ?)"
 
 
 class ReplayGuard(Protocol):
@@ -44,37 +47,32 @@ class SeenEvents:
         limit: int = 1_000_000,
         patience: float = 300.0,
     ) -> None:
-        self._path = ":memory:" if path is None else os.fspath(path)
         self._keep = keep
         self._limit = limit
         self._patience = patience
-        self._open()  # a wrong path fails here and not on the first webhook
+        name = ":memory:" if path is None else os.fspath(path)
+        self._table = PerProcess(lambda: _Table(name))
+        self._table()  # a wrong path fails here and not on the first webhook
 
     def begin(self, event_id: str) -> Literal["new", "busy", "done"]:
         """Claim the event; see `ReplayGuard.begin`."""
         now = time.time()
-        self._stay_in_process()
-        with self._lock:
-            self._begun += 1
-            self._database.execute("BEGIN IMMEDIATE")
+        table = self._table()
+        with table.lock:
+            table.begun += 1
+            execute = table.database.execute
+            execute("BEGIN IMMEDIATE")
             try:
-                if self._begun % PURGE_EVERY == 1:
-                    self._purge(now)
-                row = self._database.execute(
-                    "SELECT is_done, at FROM seen WHERE id = ?", (event_id,)
-                ).fetchone()
-                state: Literal["new", "busy", "done"] = "new"
-                if row is not None:
-                    is_done, at = row
-                    if is_done:
-                        state = "done"
-                    elif at > now - self._patience:
-                        state = "busy"
+                if table.begun % PURGE_EVERY == 1:
+                    execute("DELETE FROM seen WHERE at < ?", (now - self._keep,))
+                    execute(SURPLUS, (self._limit,))
+                row = execute("SELECT is_done, at FROM seen WHERE id = ?", (event_id,)).fetchone()
+                state = "new" if row is None else self._state(row[0], row[1], now)
                 if state == "new":
-                    self._database.execute("INSERT OR REPLACE INTO seen VALUES (?, 0, ?)", (event_id, now))
-                self._database.execute("COMMIT")
+                    execute("INSERT OR REPLACE INTO seen VALUES (?, 0, ?)", (event_id, now))
+                execute("COMMIT")
             except BaseException:
-                self._database.rollback()
+                table.database.rollback()
                 raise
         return state
 
@@ -88,31 +86,26 @@ class SeenEvents:
 
     def close(self) -> None:
         """Close the database."""
-        self._database.close()
+        self._table().database.close()
+
+    def _state(self, is_done: int, at: float, now: float) -> Literal["new", "busy", "done"]:
+        if is_done:
+            return "done"
+        return "busy" if at > now - self._patience else "new"
 
     def _write(self, statement: str, event_id: str) -> None:
-        self._stay_in_process()
-        with self._lock:
-            self._database.execute(statement, (event_id,))
+        table = self._table()
+        with table.lock:
+            table.database.execute(statement, (event_id,))
 
-    def _purge(self, now: float) -> None:
-        self._database.execute("DELETE FROM seen WHERE at < ?", (now - self._keep,))
-        self._database.execute(
-            "DELETE FROM seen WHERE id IN (SELECT id FROM seen ORDER BY at DESC LIMIT -1 OFFSET ?)",
-            (self._limit,),
-        )
 
-    def _stay_in_process(self) -> None:
-        if self._pid != os.getpid():  # SQLite must not be carried over a fork: sqlite.org/howtocorrupt.html
-            self._open()
+class _Table:
+    """The table as one process has it open."""
 
-    def _open(self) -> None:
-        self._lock = threading.Lock()
-        self._begun = 0
-        self._database = sqlite3.connect(
-            self._path, timeout=5.0, isolation_level=None, check_same_thread=False
-        )
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute(TABLE)
-        self._database.execute("CREATE INDEX IF NOT EXISTS seen_at ON seen (at)")
-        self._pid = os.getpid()
+    def __init__(self, path: str) -> None:
+        self.lock = threading.Lock()
+        self.begun = 0
+        self.database = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+        self.database.execute("PRAGMA journal_mode = WAL")
+        self.database.execute(TABLE)
+        self.database.execute("CREATE INDEX IF NOT EXISTS seen_at ON seen (at)")
