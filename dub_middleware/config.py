@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
@@ -21,6 +21,8 @@ from dub_middleware.errors import ConfigError
 EnvironTest = Callable[[dict[str, Any]], bool]
 
 NINETY_DAYS = 7_776_000
+
+NEAR = 0.85  # how like an option a name must be to be taken for a slip
 
 #: the options of conversions that share mappings with these, and their names in the environment and in Flask;
 #: `dub_middleware.conversions.from_settings` reads them
@@ -183,10 +185,7 @@ class Config(Checked):
         """
         named = {name: f"DUB_{name.upper()}" for name in _fields()}
         mine = {key: environ[key] for key in named.values() if environ.get(key)}
-        for key in environ:
-            near = difflib.get_close_matches(key, named.values(), n=1, cutoff=0.93)
-            if key.startswith("DUB_") and near and key not in named.values():
-                raise unknown_option(key, list(named.values()))
+        refuse_slips((key for key in environ if key.startswith("DUB_")), named.values())
         return cls.from_mapping(mine, prefix="DUB_")
 
     @classmethod
@@ -206,10 +205,27 @@ class Config(Checked):
         return dataclasses.replace(config or cls(), **options)
 
 
+def refuse_slips(names: Iterable[str], known: Collection[str]) -> None:
+    """Let names of others pass, but not one that is an option misspelt, as ``apikey`` is.
+
+    Raises:
+        ConfigError: naming it, and what was probably meant.
+    """
+    for name in names:
+        if name not in known and _nearest(name, known, NEAR):
+            raise unknown_option(name, sorted(known))
+
+
+def _nearest(name: str, known: Collection[str], cutoff: float = 0.6) -> str | None:
+    bare = {option.lower().replace("_", ""): option for option in known}
+    near = difflib.get_close_matches(name.lower().replace("_", ""), bare, n=1, cutoff=cutoff)
+    return bare[near[0]] if near else None
+
+
 def unknown_option(name: str, known: list[str]) -> ConfigError:
     """Return the error for an option that does not exist, with the nearest one that does."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    near = _nearest(name, known)
+    hint = f" Did you mean {near!r}?" if near else ""
     return ConfigError(name, f"{name!r} is not an option.{hint} Options are: {', '.join(known)}.")
 
 

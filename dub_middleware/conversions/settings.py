@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from dub_middleware import rules
-from dub_middleware.config import CONVERSION_NAMES, unknown_option
+from dub_middleware.config import CONVERSION_NAMES, refuse_slips
 from dub_middleware.conversions.client import Conversions
 from dub_middleware.conversions.destinations import Destination
 from dub_middleware.conversions.destinations.dub import DubAPI
@@ -19,7 +18,8 @@ from dub_middleware.errors import ConfigError
 
 #: option → its name in the environment and in Flask's config
 NAMES = CONVERSION_NAMES
-NEAR = 0.93  # how like an option a name must be to be taken for a slip
+
+T = TypeVar("T")
 
 _DUB = {"api_key": "api_key", "base_url": "base_url", "rate_limit": "rate_limit"}
 _SEGMENT = {"segment_write_key": "write_key", "segment_host": "host", "segment_revenue": "revenue"}
@@ -49,9 +49,9 @@ def from_settings(
     given = read(settings, prefix=prefix, environ=environ)
     destinations: list[Destination] = []
     if "api_key" in given:
-        destinations.append(DubAPI(**_part(given, _DUB)))
+        destinations.append(_made(DubAPI, given, _DUB))
     if "segment_write_key" in given:
-        destinations.append(Segment(**_part(given, _SEGMENT)))
+        destinations.append(_made(Segment, given, _SEGMENT))
     if not destinations:
         raise ConfigError(
             "api_key",
@@ -77,11 +77,7 @@ def read(
 
 
 def _given(mapping: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    known = set(names.values())
-    for key in mapping:
-        near = difflib.get_close_matches(key, known, n=1, cutoff=NEAR) if key not in known else []
-        if near:
-            raise unknown_option(key, sorted(known))
+    refuse_slips(mapping, names.values())
     return {
         option: _value(option, mapping[name])
         for option, name in names.items()
@@ -100,6 +96,15 @@ def _value(option: str, value: Any) -> Any:
     if option == "outbox":
         return rules.from_text(rules.url, option, value)  # the text none is None
     return value
+
+
+def _made(make: Callable[..., T], given: Mapping[str, Any], parameters: Mapping[str, str]) -> T:
+    """Call ``make`` with its part of what is given; an error names the setting, not the parameter."""
+    try:
+        return make(**_part(given, parameters))
+    except ConfigError as error:
+        option = next(name for name, parameter in parameters.items() if parameter == error.option)
+        raise ConfigError(option, option + str(error).removeprefix(error.option)) from None
 
 
 def _part(given: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:

@@ -45,7 +45,12 @@ def test_the_environment_alone_describes_a_client(tmp_path: Path) -> None:
 @pytest.mark.parametrize("prefix", ["", "DUB_"], ids=["options", "flask"])
 def test_settings_come_before_the_environment(tmp_path: Path, prefix: str) -> None:
     named = {"api_key": KEY, "outbox": "none", "deliver": False, "segment_write_key": ""}
-    names = {"api_key": "DUB_API_KEY", "outbox": "DUB_OUTBOX", "deliver": "DUB_DELIVER"}
+    names = {
+        "api_key": "DUB_API_KEY",
+        "outbox": "DUB_OUTBOX",
+        "deliver": "DUB_DELIVER",
+        "segment_write_key": "SEGMENT_WRITE_KEY",
+    }
     with DubStub() as dub:
         settings = {names.get(option, option) if prefix else option: value for option, value in named.items()}
         settings["DUB_BASE_URL" if prefix else "base_url"] = dub.url
@@ -70,9 +75,12 @@ def test_settings_come_before_the_environment(tmp_path: Path, prefix: str) -> No
         ({"DUB_API_KEY": "dub_x", "DUB_OUTBOX": "mysql://x"}, "'mysql' is not a database"),
         ({"DUB_API_KEY": "dub_x", "DUB_DURABILITY": "fast"}, "durability must be 'power' or 'process'"),
         ({"DUB_API_KEY": "dub_x", "DUB_DELIVER": "maybe"}, "deliver='maybe' is not allowed"),
-        ({"SEGMENT_WRITE_KEY": "a b"}, "write_key must be text of printable"),
-        ({"SEGMENT_WRITE_KEY": "x", "SEGMENT_HOST": "x"}, "host must be an http or https URL"),
-        ({"SEGMENT_WRITE_KEY": "x", "SEGMENT_REVENUE": "euro"}, "revenue must be 'minor' or 'major'"),
+        ({"SEGMENT_WRITE_KEY": "a b"}, "^segment_write_key must be text of printable"),
+        ({"SEGMENT_WRITE_KEY": "x", "SEGMENT_HOST": "x"}, "^segment_host must be an http or https URL"),
+        (
+            {"SEGMENT_WRITE_KEY": "x", "SEGMENT_REVENUE": "euro"},
+            "^segment_revenue must be 'minor' or 'major'",
+        ),
     ],
     ids=lambda value: ",".join(value) or "nothing" if isinstance(value, Mapping) else "",
 )
@@ -81,7 +89,30 @@ def test_a_wrong_setting_stops_the_start(environ: dict[str, str], message: str) 
         from_settings(environ=environ)
 
 
-def test_a_slip_in_django_settings_is_told() -> None:
-    settings: dict[str, Any] = {"api_key": "dub_x", "segment_write_ky": "x"}
-    with pytest.raises(ConfigError, match="Did you mean 'segment_write_key'"):
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [
+        ("segment_write_ky", "segment_write_key"),
+        ("apikey", "api_key"),
+        ("apiKey", "api_key"),
+        ("API_KEY", "api_key"),
+        ("rate_limti", "rate_limit"),
+        ("base_uri", "base_url"),
+    ],
+)
+def test_a_slip_in_settings_is_told(slip: str, meant: str) -> None:
+    settings: dict[str, Any] = {"segment_write_key": "x", slip: "x"}
+    with pytest.raises(ConfigError, match=f"'{slip}' is not an option. Did you mean '{meant}'") as caught:
         from_settings(settings, environ={})
+    assert caught.value.option == slip
+
+
+def test_names_of_others_are_left_alone() -> None:
+    others = {
+        "SEGMENT_PORT": "1",
+        "SEGMENT_NAME": "x",
+        "DUB_API_HOST": "https://x",
+        "DUB_PATH": "/x",
+        "OUTBOX": "x",
+    }
+    from_settings({"api_key": "dub_x", "outbox": "none", "api_host": "https://x"}, environ=others).close()
