@@ -110,6 +110,8 @@ def test_what_ended_badly_can_be_queued_again_and_arrives(
     web.deliver()
     dub.unknown_clicks.clear()
     dub.forget()
+    elsewhere = ("--state", "rejected", "--destination", "segment", "--outbox", url)
+    assert command("outbox", "retry", *elsewhere).stdout == "Queued 0 events again.\n"
     assert command("outbox", "retry", receipt.id, "--outbox", url).stdout == "Queued 1 event again.\n"
     done = command("deliver", "--once", DUB_OUTBOX=url, DUB_API_KEY=KEY, DUB_BASE_URL=dub.url)
     assert (done.status, done.stdout) == (0, "Nothing waits.\n")
@@ -125,7 +127,11 @@ def test_purge_deletes_what_has_arrived_and_the_counts_stay(
     web.deliver()
     young = command("outbox", "purge", "--older-than", "1h", "--json", "--outbox", url)
     assert json.loads(young.stdout) == {"purged": 0}
-    assert command("outbox", "purge", "--outbox", url).stdout == "Deleted 30 events.\n"
+    elsewhere = ("--destination", "segment", "--outbox", url)
+    assert command("outbox", "purge", *elsewhere).stdout == "Deleted 0 events.\n"
+    assert (
+        command("outbox", "purge", "--destination", "dub", "--outbox", url).stdout == "Deleted 30 events.\n"
+    )
     status = json.loads(command("outbox", "status", "--json", "--outbox", url).stdout)
     assert status == {"destinations": {"dub": {"delivered": 30}}, "oldestPendingSeconds": None}
     assert command("outbox", "list", "--json", "--outbox", url).stdout == "[]\n"

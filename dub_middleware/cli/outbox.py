@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 DEFAULT = "sqlite:///dub-outbox.db"
 STEP = 1000
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+ONE_DESTINATION = "only those for this destination, such as dub or segment"
 STATES = "pending, delivered, duplicate, unconfirmed, not_attributed, rejected, expired, dead"
 
 
@@ -34,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     listing = actions.add_parser("list", parents=[common], help="events, oldest first")
     listing.add_argument("--state", help=f"only those in this state: {STATES}")
-    listing.add_argument("--destination", help="only those for this destination, such as dub or segment")
+    listing.add_argument("--destination", help=ONE_DESTINATION)
     listing.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (%(default)s)")
     listing.add_argument("--after", type=int, default=0, metavar="SEQ", help="go on behind this number")
 
@@ -49,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     retry.add_argument(
         "--state", action="append", default=[], help="all in this state; may be given several times"
     )
+    retry.add_argument("--destination", help=ONE_DESTINATION)
 
     purge = actions.add_parser("purge", parents=[common], help="delete events that have ended; counts stay")
     purge.add_argument(
@@ -57,6 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="in this state (delivered and duplicate); may be given several times",
     )
+    purge.add_argument("--destination", help=ONE_DESTINATION)
     purge.add_argument("--older-than", default="0s", metavar="AGE", help="such as 90s, 15m, 12h or 7d")
 
 
@@ -169,7 +172,7 @@ def _retry(outbox: Outbox, args: argparse.Namespace) -> int:
     if not args.ids and not args.state:
         raise ConfigError("state", "Say which: ids of events, or --state rejected (or expired, dead, …).")
     _check_states(args.state)
-    number = outbox.retry(ids=args.ids, states=args.state)
+    number = outbox.retry(ids=args.ids, states=args.state, destinations=_chosen(args))
     print(json.dumps({"queued": number}) if args.json else f"Queued {terminal.count(number, 'event')} again.")
     return 0 if number or not args.ids else 1
 
@@ -177,15 +180,19 @@ def _retry(outbox: Outbox, args: argparse.Namespace) -> int:
 def _purge(outbox: Outbox, args: argparse.Namespace) -> int:
     states = args.state or ["delivered", "duplicate"]
     _check_states(states)
-    age = _age(args.older_than)
-    total = sum(number for (_, state), number in outbox.counts().items() if state in states)
+    age, chosen = _age(args.older_than), _chosen(args)
+    total = outbox.purgeable(states=states, destinations=chosen, older_than=age)
     deleted = 0
     with terminal.progress("Deleting", total) as advance:
-        while number := outbox.purge(states=states, older_than=age, limit=STEP):
+        while number := outbox.purge(states=states, destinations=chosen, older_than=age, limit=STEP):
             deleted += number
             advance(number)
     print(json.dumps({"purged": deleted}) if args.json else f"Deleted {terminal.count(deleted, 'event')}.")
     return 0
+
+
+def _chosen(args: argparse.Namespace) -> Sequence[str]:
+    return [args.destination] if args.destination else []
 
 
 def _check_states(states: Sequence[str], also: Sequence[str] = ()) -> None:

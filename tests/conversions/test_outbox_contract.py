@@ -215,7 +215,7 @@ class OutboxContract:
         assert outbox.retry(ids=[rejected.id]) == 1
         assert outbox.retry(ids=[arrived.id]) == 0
         assert outbox.retry(states=["expired", "rejected"]) == 1
-        assert outbox.retry() == 0
+        assert outbox.retry() == outbox.retry(destinations=["dub"]) == 0
         again = outbox.lease("dub", "me:1:1:a", 9, 60)
         assert [(r.id, r.attempt, r.crashes, r.age) for r in again] == [
             (rejected.id, 1, 0, 0.0),
@@ -235,6 +235,23 @@ class OutboxContract:
         assert outbox.purge(states=["pending"]) == 0
         assert [r.state for r in outbox.rows()] == ["rejected", "pending"]
         assert outbox.counts() == {("dub", "delivered"): 5, ("dub", "rejected"): 1, ("dub", "pending"): 1}
+
+    def test_one_destination_is_queued_again_or_purged_without_the_others(self, outbox: Outbox) -> None:
+        for destination in ("dub", "segment"):
+            outbox.put([row(str(n), destination=destination) for n in range(3)])
+            one, two, three = outbox.lease(destination, "me:1:1:a", 3, 60)
+            outbox.settle("me:1:1:a", [delivered(one), delivered(two), Settlement(three.seq, "rejected", 1)])
+        chosen: dict[str, Any] = {"states": ["delivered"], "destinations": ["segment"]}
+        assert (outbox.purgeable(**chosen), outbox.purge(**chosen, limit=1), outbox.purgeable(**chosen)) == (
+            2,
+            1,
+            1,
+        )
+        assert outbox.purgeable(states=["delivered"]) == 3
+        assert outbox.purgeable(states=[]) == outbox.purge(states=[]) == 0
+        assert outbox.retry(states=["rejected"], destinations=["segment", "elsewhere"]) == 1
+        waiting = [(r.destination, r.state) for r in outbox.rows() if r.state in ("pending", "rejected")]
+        assert waiting == [("dub", "rejected"), ("segment", "pending")]
 
     def test_rows_are_listed_by_state_destination_and_page(self, outbox: Outbox) -> None:
         outbox.put([row(str(n), payload=b"secret") for n in range(3)] + [row("9", destination="segment")])

@@ -104,10 +104,27 @@ class Outbox(Protocol):
     def find(self, id: str) -> list[StoredRow]:  # noqa: A002
         """Return the rows of one event, with payloads."""
 
-    def retry(self, *, ids: Iterable[str] = (), states: Iterable[str] = ()) -> int:
-        """Queue settled rows again as if they were new; return how many."""
+    def retry(
+        self, *, ids: Iterable[str] = (), states: Iterable[str] = (), destinations: Iterable[str] = ()
+    ) -> int:
+        """Queue settled rows of these ids or states again as if they were new; return how many.
 
-    def purge(self, *, states: Iterable[str], older_than: float = 0, limit: int = 1000) -> int:
+        ``destinations`` narrows the choice; without any, all are meant.
+        """
+
+    def purgeable(
+        self, *, states: Iterable[str], destinations: Iterable[str] = (), older_than: float = 0
+    ) -> int:
+        """Return how many rows `purge` would delete in the end."""
+
+    def purge(
+        self,
+        *,
+        states: Iterable[str],
+        destinations: Iterable[str] = (),
+        older_than: float = 0,
+        limit: int = 1000,
+    ) -> int:
         """Delete up to ``limit`` settled rows; return how many. They stay in `counts`."""
 
     def is_crowded(self) -> bool:

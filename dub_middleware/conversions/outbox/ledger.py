@@ -69,13 +69,14 @@ def find(execute: Execute, id: str) -> list[StoredRow]:  # noqa: A002
     return [_stored(row) for row in found]
 
 
-def retry(execute: Execute, ids: Iterable[str], wanted: Iterable[str]) -> int:
+def retry(execute: Execute, ids: Iterable[str], wanted: Iterable[str], destinations: Iterable[str]) -> int:
     """Make settled rows new again; return how many."""
-    chosen = tuple(state for state in wanted if state in FINAL)
-    where, values = _where(id=tuple(ids), state=chosen)
-    if not values:
+    ids, chosen = tuple(ids), tuple(state for state in wanted if state in FINAL)
+    if not ids and not chosen:
         return 0
-    where += f" AND {SETTLED} AND payload <> ''"
+    where, values = _where(
+        conditions=(SETTLED, "payload <> ''"), id=ids, state=chosen, destination=tuple(destinations)
+    )
     count = int(execute(f"SELECT count(*) FROM dub_outbox{where}", values)[0][0])
     execute(
         "UPDATE dub_outbox SET state = 'pending', next_at = 0, owner = NULL, attempts = 0,"
@@ -85,12 +86,24 @@ def retry(execute: Execute, ids: Iterable[str], wanted: Iterable[str]) -> int:
     return count
 
 
-def purge(execute: Execute, wanted: Iterable[str], settled_before: float, limit: int, lock_rows: str) -> int:
+def purgeable(
+    execute: Execute, wanted: Iterable[str], destinations: Iterable[str], settled_before: float
+) -> int:
+    """Count what `purge` would delete without a limit."""
+    where, values = _settled(wanted, destinations, settled_before)
+    return int(execute(f"SELECT count(*) FROM dub_outbox{where}", values)[0][0])
+
+
+def purge(
+    execute: Execute,
+    wanted: Iterable[str],
+    destinations: Iterable[str],
+    settled_before: float,
+    limit: int,
+    lock_rows: str,
+) -> int:
     """Delete up to ``limit`` settled rows and remember how many they were."""
-    chosen = tuple(state for state in wanted if state in FINAL)
-    if not chosen:
-        return 0
-    where, values = _where(state=chosen, conditions=(SETTLED, "settled_at <= ?"), values=(settled_before,))
+    where, values = _settled(wanted, destinations, settled_before)
     found = execute(
         f"SELECT seq, destination, state FROM dub_outbox{where} LIMIT ?{lock_rows}", (*values, limit)
     )
@@ -118,6 +131,18 @@ def _stored(row: tuple[Any, ...]) -> StoredRow:
         seq, id_, destination, kind, key, state, created_at, attempts, bool(ambiguous), next_at,
         owner is not None, status, message, settled_at, bytes(payload or b""),
     )  # fmt: skip
+
+
+def _settled(
+    wanted: Iterable[str], destinations: Iterable[str], before: float
+) -> tuple[str, tuple[Any, ...]]:
+    chosen = tuple(state for state in wanted if state in FINAL)
+    return _where(
+        conditions=(SETTLED, "settled_at <= ?"),
+        values=(before,),
+        state=chosen or ("",),  # no state is asked for: none is meant, and not all
+        destination=tuple(destinations),
+    )
 
 
 def _where(

@@ -174,13 +174,29 @@ class SQLOutbox(ABC):
         with self._look() as execute:
             return ledger.find(execute, id)
 
-    def retry(self, *, ids: Iterable[str] = (), states: Iterable[str] = ()) -> int:
+    def retry(
+        self, *, ids: Iterable[str] = (), states: Iterable[str] = (), destinations: Iterable[str] = ()
+    ) -> int:
         with self._back() as execute:
-            return ledger.retry(execute, ids, states)
+            return ledger.retry(execute, ids, states, destinations)
 
-    def purge(self, *, states: Iterable[str], older_than: float = 0, limit: int = 1000) -> int:
+    def purgeable(
+        self, *, states: Iterable[str], destinations: Iterable[str] = (), older_than: float = 0
+    ) -> int:
+        with self._look() as execute:
+            return ledger.purgeable(execute, states, destinations, self._now(execute) - older_than)
+
+    def purge(
+        self,
+        *,
+        states: Iterable[str],
+        destinations: Iterable[str] = (),
+        older_than: float = 0,
+        limit: int = 1000,
+    ) -> int:
         with self._back() as execute:
-            return ledger.purge(execute, states, self._now(execute) - older_than, limit, self.lock_rows)
+            before = self._now(execute) - older_than
+            return ledger.purge(execute, states, destinations, before, limit, self.lock_rows)
 
     def is_crowded(self) -> bool:
         return False
