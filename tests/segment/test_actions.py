@@ -245,8 +245,9 @@ class TestMappings:
         assert left["reason"] == "The mapping is switched off."
 
     @pytest.mark.parametrize("wrapped", [False, True], ids=["list", "object"])
-    def test_are_read_from_json(self, tmp_path: Path, wrapped: bool) -> None:
-        file = tmp_path / "mappings.json"
+    @pytest.mark.parametrize("name", ["mappings.json", "mappings.JSON", "mappings"])
+    def test_are_read_from_json(self, tmp_path: Path, name: str, wrapped: bool) -> None:
+        file = tmp_path / name
         file.write_text(json.dumps({"mappings": GUIDE} if wrapped else GUIDE))
         assert load_mappings(file) == GUIDE
 
@@ -272,10 +273,19 @@ class TestMappings:
                 "/a/@path should",
             ),
             ("deep.json", "[" * 100_000, "cannot be read"),
+            ("nan.json", '[{"partnerAction": "trackLead", "mapping": {"a": NaN}}]', "NaN is not JSON"),
+            (
+                "nan.toml",
+                '[[mappings]]\npartnerAction = "trackLead"\nmapping = {a = nan}',
+                "/a: nan is not JSON",
+            ),
+            ("mappings.yaml", "[]", r"in JSON \(.json\) or TOML \(.toml\); '.yaml' is neither"),
             ("number.json", "5", "must be a list of objects"),
             ("other.json", '{"mappings": [], "version": 2}', "must be a list of objects, not dict"),
         ],
-        ids=lambda value: value if isinstance(value, str) and value.endswith(("json", "toml")) else "",
+        ids=lambda value: (
+            value if isinstance(value, str) and value.endswith(("json", "toml", "yaml")) else ""
+        ),
     )
     def test_of_a_file_are_checked(self, tmp_path: Path, name: str, text: str | None, reason: str) -> None:
         file = tmp_path / name

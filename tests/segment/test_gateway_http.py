@@ -110,7 +110,7 @@ def test_an_unknown_write_key_is_answered_as_by_segment_and_told_to_the_operator
     assert endpoint.arrived() == []
     (error,) = endpoint.errors
     assert "writeKey" in str(error)
-    assert "somebody-elses" not in str(error)
+    assert "some" not in str(error)  # nor a part of it: it may be a slip away from the right one
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from dub_middleware.segment.actions import traps
 from dub_middleware.segment.actions.fields import ACTIONS, default_mapping
 from dub_middleware.segment.actions.validation import validate
 from dub_middleware.segment.fql import Subscription, parse_fql
+from dub_middleware.segment.javascript import parse_json
 from dub_middleware.segment.mapping import CompiledMapping
 
 __all__ = ["ActionMapping", "PlannedOutcome", "compile_mappings", "load_mappings"]
@@ -189,14 +189,19 @@ def _compile(item: Any, errors: list[str]) -> ActionMapping | None:
 def load_mappings(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Return the mappings in a JSON or TOML file, for `DubActions`.
 
-    The file holds a list of mappings, or an object with the key ``mappings``; TOML has ``[[mappings]]`` and
-    quoted directives, as in ``clickId = {"@path" = "$.context.traits.clickId"}``.
+    Its name ends in ``.json`` or ``.toml``; one without an ending is JSON. It holds a list of mappings, or an
+    object with the key ``mappings``; TOML has ``[[mappings]]`` and quoted directives, as in
+    ``clickId = {"@path" = "$.context.traits.clickId"}``.
     Raises `MappingError` with all that is wrong with them, and when the file cannot be read.
     """
     file = Path(path)
+    parse = _PARSERS.get(file.suffix.lower())
+    if parse is None:
+        raise MappingError(
+            f"mappings are in JSON (.json) or TOML (.toml); {file.suffix!r} is neither", path=str(file)
+        )
     try:
-        text = file.read_text(encoding="utf-8")
-        data = _parse_toml(text) if file.suffix.lower() == ".toml" else json.loads(text)
+        data = parse(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error) or type(error).__name__
         raise MappingError(f"cannot be read: {reason}", path=str(file)) from None
@@ -219,3 +224,6 @@ def _parse_toml(text: str) -> Any:
         except ImportError:
             raise MissingDependencyError("tomli", "segment") from None
     return tomllib.loads(text)
+
+
+_PARSERS = {".json": parse_json, "": parse_json, ".toml": _parse_toml}

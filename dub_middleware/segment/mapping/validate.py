@@ -5,6 +5,7 @@ Segment does not look inside arrays; what is wrong there shows when an event mee
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -47,6 +48,8 @@ def _check_json(mapping: Any) -> None:
                 kind = type_of(value)
             except MappingError as error:
                 raise MappingError(str(error), path="/" + "/".join(path)) from None
+            if isinstance(value, float) and not math.isfinite(value):
+                raise MappingError(f"{value} is not JSON", path="/" + "/".join(path))
             if kind == "object":
                 below += [((*path, _text_key(key, path)), item) for key, item in value.items()]
             elif kind == "array":
