@@ -1,7 +1,4 @@
-"""Helpers for the tests of apps that use dub_middleware; pytest loads them as a plugin.
-
-Nothing of the package is imported before it is used, so that coverage tools see all of it.
-"""
+"""Helpers for the tests of apps that use dub_middleware; `pytest_plugin` makes fixtures of them."""
 
 from __future__ import annotations
 
@@ -9,19 +6,17 @@ import dataclasses
 import json
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
-
 if TYPE_CHECKING:
     from dub_middleware.conversions.destinations import Delivery, Outcome, State
     from dub_middleware.conversions.events import Lead, Sale
 
-__all__ = ["LocalDub", "RecordingDestination", "local_dub", "recording_destination"]
+__all__ = ["LocalDub", "RecordingDestination"]
 
 _BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
@@ -97,14 +92,6 @@ class RecordingDestination:
         return Outcome("delivered", 200)
 
 
-@pytest.fixture
-def recording_destination() -> Iterator[RecordingDestination]:
-    """A fresh `RecordingDestination`, closed at the end of the test."""
-    destination = RecordingDestination()
-    yield destination
-    destination.close()
-
-
 class LocalDub:
     """A Dub on this machine for one test, served by threads of this process; needs the extra ``server``.
 
@@ -153,11 +140,3 @@ class LocalDub:
         answer = self._client.open(path, method=method, headers=key, **request)
         assert answer.status_code == 200, answer.text
         return answer.json
-
-
-@pytest.fixture
-def local_dub(tmp_path: Path) -> Iterator[LocalDub]:
-    """A `LocalDub` without links and events, closed at the end of the test."""
-    dub = LocalDub(tmp_path)
-    yield dub
-    dub.close()

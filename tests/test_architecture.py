@@ -64,6 +64,7 @@ DRAWING: dict[str, set[str]] = {
     "webhooks": FOUNDATION | {"records"},
     "server": FOUNDATION | {"rules", "cookies", "script", "segment", "webhooks", "conversions"},
     "testing": {"", "conversions", "server"},
+    "pytest_plugin": {"testing"},
 }
 #: the command line may import everything, inside its commands; the root re-exports the public names
 FREE = {"cli", "__main__", ""}
@@ -75,6 +76,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "sqlalchemy": {"server"},
     "urllib3": {"conversions.http"},
     "liquid": {"segment.mapping"},
+    "pytest": {"pytest_plugin"},
     "starlette": set(),
     "requests": set(),
     "httpx": set(),

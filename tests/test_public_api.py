@@ -41,3 +41,9 @@ def test_using_the_middleware_imports_no_framework_no_http_client_and_no_databas
     loaded = modules_after("from dub_middleware import *; DubMiddleware(lambda environ, start: [])")
     assert "dub_middleware.wsgi" in loaded
     assert not loaded & HEAVY
+
+
+def test_the_helpers_for_tests_need_no_test_runner() -> None:
+    loaded = modules_after("import dub_middleware.testing")
+    assert "dub_middleware.testing" in loaded
+    assert "pytest" not in loaded
