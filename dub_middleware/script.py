@@ -67,6 +67,11 @@ class Script:
         self._current = {coding: self._representation(coding, _FOREVER) for coding in _CODINGS}
         self._stand_in = {coding: self._representation(coding, _FIVE_MINUTES) for coding in _CODINGS}
 
+    @property
+    def source(self) -> bytes:
+        """The bundle, not compressed."""
+        return self._bundle["identity"]
+
     def tag(self, nonce: str | None = None) -> bytes:
         """Return the ``<script>`` element: ASCII, and apart from *nonce* always the same."""
         if nonce is None:

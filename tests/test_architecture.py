@@ -62,7 +62,9 @@ DRAWING: dict[str, set[str]] = {
     "segment.source": {"errors", "webhooks", "conversions"},
     "segment": {"errors"},
     "webhooks": FOUNDATION | {"records"},
-    "server": FOUNDATION | {"rules", "cookies", "script", "segment", "webhooks", "conversions"},
+    "install_check": FOUNDATION | {"conversions"},
+    "server": FOUNDATION
+    | {"rules", "cookies", "script", "segment", "webhooks", "conversions", "install_check"},
     "testing": {"", "conversions", "server"},
     "pytest_plugin": {"testing"},
 }

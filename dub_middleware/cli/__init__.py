@@ -11,6 +11,8 @@ from dub_middleware.errors import DubError
 
 #: name → what it does; the module of that name has configure(parser) and run(args)
 COMMANDS: dict[str, str] = {
+    "verify": "Check a page of yours: is the script there, does it load, does the click id stay.",
+    "snippet": "Print the script's tag, for pages that no middleware reaches.",
     "outbox": "Look at the conversions that wait or failed; queue them again; delete them.",
     "deliver": "Deliver what the outbox holds, as a process of its own.",
     "serve": "Run short links, the tracking API, webhooks and the dashboard on this machine.",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 
 BAR = 30
-_COLORS = {"green": 32, "blue": 34, "magenta": 35, "cyan": 36, "grey": 90}
+_COLORS = {"red": 31, "green": 32, "blue": 34, "magenta": 35, "cyan": 36, "grey": 90}
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = False) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from flask import Blueprint, Response, current_app, jsonify, render_template, request
 
+from dub_middleware.install_check import Report, check_install
 from dub_middleware.server.addresses import is_public
 from dub_middleware.server.api.limits import RateLimit
 from dub_middleware.server.dashboard.forms import text
 from dub_middleware.server.dashboard.pages import answer, current_server, page, plain, wants_json
-from dub_middleware.server.install_check import Report, check_install
+from dub_middleware.server.links.urls import clean_url, is_web
 
 blueprint = Blueprint("install", __name__)
 
@@ -23,16 +26,21 @@ def index() -> Response:
 
 @blueprint.post("/install/check")
 def check() -> Response:
-    """Ask a page the guide's two questions."""
+    """Ask a page the guide's questions."""
     address = text("url", 2000)
-    server = current_server()
-    if not _limiter().take("").allowed:
-        report = Report(address, problem="That was very often. Wait a minute.")
-    else:
-        report = check_install(address, None if server.options.private_receivers else is_public)
+    report = _check(address)
     if wants_json():
         return jsonify(plain(report) | {"passed": report.passed})
     return Response(render_template("install.html", api=_api(), **_facts(), report=report, address=address))
+
+
+def _check(address: str) -> Report:
+    url = clean_url(address)
+    if url is None or not is_web(url) or "@" in urlsplit(url).netloc:
+        return Report(address, problem="This is no web address: it must begin with http:// or https://.")
+    if not _limiter().take("").allowed:
+        return Report(address, problem="That was very often. Wait a minute.")
+    return check_install(url, None if current_server().options.private_receivers else is_public)
 
 
 def _api() -> str:

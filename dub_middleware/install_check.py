@@ -1,5 +1,4 @@
-"""The two checks of Dub's installation guide, against a page on the web: is the script there, does the click
-id stay.
+"""The checks of Dub's installation guide, against a page: is the script there, does the click id stay.
 
 https://dub.co/docs/conversions/quickstart
 """
@@ -12,17 +11,14 @@ from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
 
 from dub_middleware.conversions.http import Answer, HTTPClient, TransportError
-from dub_middleware.server.links.urls import clean_url, is_web, with_parameters
 
 TEST_ID = "test"  # the click id that the guide uses
 MAX_HOPS = 5
-MAX_PAGE = 2 * 1024 * 1024  # bytes
-HEADERS = {
-    "Accept": "text/html",
-    "Sec-Fetch-Dest": "document",
-    "Sec-Fetch-Mode": "navigate",
-    "User-Agent": "Mozilla/5.0 (compatible; dub-middleware install check)",
-}
+MAX_ANSWER = 2 * 1024 * 1024  # bytes
+
+_AGENT = {"User-Agent": "Mozilla/5.0 (compatible; dub-middleware install check)"}
+_FOR_PAGES = _AGENT | {"Accept": "text/html", "Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate"}
+_FOR_SCRIPTS = _AGENT | {"Accept": "*/*", "Sec-Fetch-Dest": "script", "Sec-Fetch-Mode": "no-cors"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,48 +45,58 @@ class Report:
         return bool(self.checks) and all(check.passed for check in self.checks)
 
 
-def check_install(address: str, allow_address: Callable[[str], bool] | None) -> Report:
+def check_install(url: str, allow_address: Callable[[str], bool] | None = None) -> Report:
     """Fetch a page as a visitor from a short link would, and look at what comes.
 
-    ``allow_address`` is asked about every IP address before it is connected to; redirects are followed, each
-    under the same rule. Never raises for trouble on the far side.
+    ``url`` begins with http:// or https://. ``allow_address`` is asked about every IP address before it is
+    connected to; redirects are followed, each under the same rule. Never raises for trouble on the far side.
     """
-    url = clean_url(address)
-    if url is None or not is_web(url) or "@" in urlsplit(url).netloc:
-        return Report(address, problem="This is no web address: it must begin with http:// or https://.")
     client = HTTPClient(
-        connect=3.0, read=5.0, total=8.0, max_body=MAX_PAGE, user_agent=None, allow_address=allow_address
+        connect=3.0, read=5.0, total=8.0, max_body=MAX_ANSWER, user_agent=None, allow_address=allow_address
     )
     try:
-        cookies: list[str] = []
-        hops: list[str] = []
-        target = with_parameters(url.partition("#")[0], {"dub_id": TEST_ID})
-        while True:
-            hops.append(target)
-            answer = client.request("GET", target, HEADERS)
-            cookies += _cookies(answer)
-            location = answer.headers.get("location")
-            if not (300 <= answer.status < 400 and location):
-                break
-            target = urljoin(target, location)
-            if len(hops) > MAX_HOPS or not is_web(target):
-                return Report(url, problem=f"It redirects on and on, last to {target}.", hops=tuple(hops))
-    except TransportError as error:
-        return Report(url, problem=f"It did not answer: {error}.", hops=tuple(hops))
+        return _check(client, url)
     finally:
         client.close()
+
+
+def _check(client: HTTPClient, url: str) -> Report:
+    cookies: list[str] = []
+    hops = [_landing(url)]
+    while True:
+        try:
+            answer = client.request("GET", hops[-1], _FOR_PAGES)
+        except TransportError as error:
+            return Report(url, problem=f"It did not answer: {error}.", hops=tuple(hops))
+        cookies += _cookies(answer)
+        location = answer.headers.get("location")
+        if not (300 <= answer.status < 400 and location):
+            break
+        target = urljoin(hops[-1], location).partition("#")[0]
+        if len(hops) > MAX_HOPS or not target.startswith(("http://", "https://")):
+            return Report(url, problem=f"It redirects on and on, last to {target}.", hops=tuple(hops))
+        hops.append(target)
     if answer.status >= 400:
         return Report(url, problem=f"It answered with status {answer.status}.", hops=tuple(hops))
-    return Report(url, checks=(_script_check(answer), _cookie_check(cookies)), hops=tuple(hops))
+    page = _Page()
+    page.feed(answer.body.decode("utf-8", "replace"))
+    checks = [_tag_check(answer, page), _cookie_check(cookies)]
+    if page.source:
+        checks.insert(1, _script_check(client, urljoin(hops[-1], page.source)))
+    return Report(url, checks=tuple(checks), hops=tuple(hops))
 
 
-def _script_check(answer: Answer) -> Check:
+def _landing(url: str) -> str:
+    """The page as a short link leads there: of two click ids the first counts."""
+    base, _, query = url.partition("#")[0].partition("?")
+    return f"{base}?dub_id={TEST_ID}" + (f"&{query}" if query else "")
+
+
+def _tag_check(answer: Answer, page: _Page) -> Check:
     title = "The analytics script is in the page’s head"
     if "html" not in answer.headers.get("content-type", "html"):
         kind = answer.headers["content-type"]
         return Check(title, False, f"The answer is no page but {kind}.", "Give the address of an HTML page.")
-    page = _Page()
-    page.feed(answer.body.decode("utf-8", "replace"))
     if page.in_head:
         return Check(title, True, page.in_head)
     if page.in_body:
@@ -107,6 +113,19 @@ def _script_check(answer: Answer) -> Check:
         "Wrap the app with DubMiddleware. If it is wrapped, the page may come from a cache or be streamed by "
         "something in front of it.",
     )
+
+
+def _script_check(client: HTTPClient, url: str) -> Check:
+    title = "The script loads"
+    advice = "What stands in front of the app must pass this address on to it, as any other."
+    try:
+        answer = client.request("GET", url, _FOR_SCRIPTS)
+    except TransportError as error:
+        return Check(title, False, f"{url} did not answer: {error}.", advice)
+    kind = answer.headers.get("content-type", "nothing known")
+    if answer.status == 200 and "javascript" in kind:
+        return Check(title, True, f"{url} ({len(answer.body):,} bytes)")
+    return Check(title, False, f"{url} answered with status {answer.status}, {kind}.", advice)
 
 
 def _cookie_check(cookies: list[str]) -> Check:
@@ -147,7 +166,7 @@ class _Page(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.in_head = self.in_body = ""
+        self.in_head = self.in_body = self.source = ""
         self._is_body = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -156,6 +175,7 @@ class _Page(HTMLParser):
         source = dict(attrs).get("src") or ""
         if tag != "script" or not _is_dub_script(source):
             return
+        self.source = self.source or source
         shown = self.get_starttag_text() or ""
         if self._is_body:
             self.in_body = self.in_body or shown
