@@ -26,6 +26,8 @@ Inside a visitor's request nothing of it is raised: see `dub_middleware.wsgi`.
 
 from __future__ import annotations
 
+from dub_middleware.personal import shown
+
 
 class DubError(Exception):
     """The root of the tree; never raised itself."""
@@ -54,16 +56,17 @@ class MissingDependencyError(DubError, ImportError):
 
 
 class EventError(DubError, ValueError):
-    """Raised when a lead or sale breaks a rule of Dub's API; nothing has been stored or sent."""
+    """Raised when a lead or sale breaks a rule of Dub's API; nothing has been stored or sent.
+
+    ``value`` is the whole value. The message, which may end up in a log, shows of personal fields only what
+    is needed to find the mistake: see `dub_middleware.personal.shown`.
+    """
 
     def __init__(self, field: str, value: object, rule: str) -> None:
         self.field = field
         self.value = value
         self.rule = rule
-        shown = repr(value)
-        if len(shown) > 120:
-            shown = f"{shown[:117]}..."
-        super().__init__(f"{field}: {rule} (got {shown})")
+        super().__init__(f"{field}: {rule} (got {shown(field, value)})")
 
 
 class OutboxError(DubError):

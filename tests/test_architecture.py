@@ -11,14 +11,15 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "dub_middleware"
 
-FOUNDATION = {"errors", "config", "process"}
+FOUNDATION = {"errors", "personal", "config", "process"}
 REQUEST = FOUNDATION | {"cookies", "capture", "inject", "script", "visit"}
 ADAPTERS = REQUEST | {"relay", "site", "wsgi", "asgi", "conversions", "webhooks"}
 
 #: component → the components it may import. A component is a module or package directly below
 #: dub_middleware; the parts of conversions and segment have lines of their own.
 DRAWING: dict[str, set[str]] = {
-    "errors": set(),
+    "personal": set(),
+    "errors": {"personal"},
     "process": set(),
     "records": set(),
     "rules": {"errors"},

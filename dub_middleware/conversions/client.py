@@ -170,7 +170,10 @@ class Conversions:
         return stored and flushed
 
     def close(self, timeout: float = 2.0) -> None:
-        """Deliver what can be delivered in ``timeout`` seconds and stop; the rest stays in the outbox."""
+        """Deliver what can be delivered in ``timeout`` seconds and stop; the rest stays in the outbox.
+
+        No event is refused afterwards: a late one is stored and delivered as before, until the next `close`.
+        """
         deadline = time.monotonic() + timeout
         self._spill.wait(deadline)
         ended = self._worker.close(max(0.0, deadline - time.monotonic()))

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dub_middleware.conversions.destinations import Outcome
-from dub_middleware.conversions.outbox import Outbox
+from dub_middleware.conversions.outbox import FINAL, Outbox, RowState
 
 Storage = Literal["stored", "in_transaction", "in_memory", "refused"]
+ReceiptState = RowState | Literal["refused", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,13 @@ class Receipt:
         return next((o.response for o in self.outcomes.values() if o.response is not None), None)
 
     @property
-    def states(self) -> dict[str, str]:
+    def states(self) -> dict[str, RowState]:
         """The state for each destination, as the outbox has it now. Raises `OutboxError`."""
-        return dict(self._outbox.states(self.id)) if self._outbox is not None else {}
+        return self._outbox.states(self.id) if self._outbox is not None else {}
 
     @property
-    def state(self) -> str:
-        """``pending`` while any destination is, ``delivered`` when all are, else the first other state.
+    def state(self) -> ReceiptState:
+        """``pending`` while any destination is, ``delivered`` when all are, else the worst of their states.
 
         ``unknown`` when the outbox has no such row: not committed, or delivered so long ago that it was
         purged. Raises `OutboxError`.
@@ -53,4 +54,4 @@ class Receipt:
             return "pending" if self.storage == "in_memory" else "unknown"
         if "pending" in states:
             return "pending"
-        return min(states - {"delivered"}, default="delivered")
+        return max(states, key=FINAL.index)

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 from dub_middleware.errors import PayloadError
+from dub_middleware.personal import shown
 from dub_middleware.records import Click, Customer, Link, Partner, Record, SaleDetails
 
 R = TypeVar("R", bound=Record)
@@ -156,8 +157,9 @@ def _moment(text: str) -> datetime:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    if isinstance(value, (Mapping, list)):
+        return "a list" if isinstance(value, list) else "an object"  # whoever it may be about
+    return shown("body", value)
 
 
 def _record(kind: type[R], data: Mapping[str, Any], name: str) -> R:

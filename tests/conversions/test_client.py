@@ -111,6 +111,27 @@ def test_wait_delivers_inside_the_call_and_returns_dubs_answer(
     assert receipt.outcomes["dub"].response.click.id == CLICK
 
 
+def test_a_receipt_shows_nothing_of_the_customer(client: Client, dub: DubStub) -> None:
+    """It is what people log."""
+    receipt = client(api(dub)).track_lead(
+        customer_external_id="42", customer_email="ada@example.com", click_id=CLICK, mode="wait"
+    )
+    assert receipt.response.customer.email == "ada@example.com"
+    assert "ada@" not in repr(receipt)
+
+
+def test_the_state_of_a_receipt_is_the_worst_of_its_destinations(
+    client: Client, dub: DubStub, segment: SegmentStub
+) -> None:
+    conversions = client(api(dub), Segment(WRITE_KEY, host=segment.url))
+    conversions.track_lead(customer_external_id="42", click_id=CLICK)
+    assert conversions.flush()
+    segment.permanent = status(400)
+    receipt = conversions.track_lead(customer_external_id="42", click_id=CLICK)
+    assert conversions.flush()
+    assert (receipt.states, receipt.state) == ({"dub": "duplicate", "segment": "rejected"}, "rejected")
+
+
 def test_wait_tells_of_a_refusal_with_dubs_code(client: Client, dub: DubStub) -> None:
     dub.unknown_clicks.add(CLICK)
     receipt = client(api(dub)).track_lead(customer_external_id="42", click_id=CLICK, mode="wait")
@@ -433,6 +454,19 @@ def test_a_closed_client_keeps_what_it_could_not_deliver(client: Client, dub: Du
     again = client(api(dub))
     assert again.flush()
     assert len(dub.leads) == 1
+
+
+@pytest.mark.parametrize("mode", ["async", "wait"])
+def test_an_event_after_the_close_is_delivered_all_the_same(client: Client, dub: DubStub, mode: Any) -> None:
+    """A request that a server still answers while it shuts down is no reason to lose a sign-up."""
+    before = set(threading.enumerate())
+    conversions = client(api(dub))
+    for customer in ("1", "2"):
+        receipt = conversions.track_lead(customer_external_id=customer, click_id=CLICK, mode=mode)
+        conversions.close(timeout=10)
+        assert receipt.state == "delivered"
+        assert not [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("dub")]
+    assert [body["customerExternalId"] for body in dub.leads] == ["1", "2"]
 
 
 def test_events_of_before_the_horizon_are_not_repeated(client: Client, dub: DubStub, url: str) -> None:

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import decimal
+import enum
 import json
+import uuid
 from typing import Any
 
 import pytest
 
 from dub_middleware.conversions import Lead, Sale
 from dub_middleware.errors import EventError
+from dub_middleware.personal import shown
 
 
 def test_a_minimal_lead_has_the_defaults_of_the_guide() -> None:
@@ -96,12 +101,39 @@ def nested(levels: int) -> dict[str, Any]:
     return value
 
 
+class Number:
+    """A whole number that is no int, as numpy and pandas have them."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+
+class Currency(str, enum.Enum):
+    EURO = "EUR"
+
+
+class Unshowable:
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
 BAD = [
     ("lead", {"customer_external_id": ""}, "customer_external_id", "must not be empty"),
     ("lead", {"customer_external_id": " "}, "customer_external_id", "must not be empty"),
     ("lead", {"customer_external_id": "x" * 101}, "customer_external_id", "at most 100 characters, not 101"),
     ("lead", {"customer_external_id": 42}, "customer_external_id", r"must be a string; pass str\(value\)"),
     ("lead", {"customer_external_id": None}, "customer_external_id", "must be a string"),
+    ("lead", {"customer_external_id": uuid.UUID(int=1)}, "customer_external_id", r"pass str\(value\)"),
+    ("lead", {"customer_external_id": Number(42)}, "customer_external_id", r"pass str\(value\)"),
+    (
+        "lead",
+        {"customer_external_id": "😀" * 51},
+        "customer_external_id",
+        "not 102, where an emoji counts twice",
+    ),
     ("lead", {"customer_external_id": "a\0b"}, "customer_external_id", "NUL"),
     ("lead", {"customer_external_id": "\ud800"}, "customer_external_id", "lone surrogates"),
     ("lead", {"event_name": "  "}, "event_name", "must not be empty"),
@@ -127,6 +159,15 @@ BAD = [
     ("lead", {"metadata": {"a": [1, float("inf")]}}, r"metadata.a\[1\]", "no NaN"),
     ("lead", {"metadata": {1: "a"}}, "metadata", "strings as keys"),
     ("lead", {"metadata": {"a": object()}}, "metadata.a", "a JSON value, not object"),
+    (
+        "lead",
+        {"metadata": {"a": decimal.Decimal(1)}},
+        "metadata.a",
+        r"not decimal.Decimal; pass str\(value\)",
+    ),
+    ("lead", {"metadata": {"a": datetime.date(2026, 1, 1)}}, "metadata.a", r"pass value.isoformat\(\)"),
+    ("lead", {"metadata": {"a": {1}}}, "metadata.a", r"not set; pass list\(value\)"),
+    ("lead", {"metadata": {"a": 2**1024}}, "metadata.a", "a number below"),
     ("lead", {"metadata": {"a": "x" * 9_993}}, "metadata", "at most 10,000 characters as JSON, not 10,001"),
     ("lead", {"metadata": nested(40)}, "metadata.a", "nested deeper"),
     ("sale", {"amount": 49.0}, "amount", "49.00 usd is 4900"),
@@ -134,6 +175,8 @@ BAD = [
     ("sale", {"amount": -1}, "amount", "an integer from 0"),
     ("sale", {"amount": 2**53}, "amount", "to 9007199254740991"),
     ("sale", {"amount": True}, "amount", "an integer"),
+    ("sale", {"amount": decimal.Decimal(49)}, "amount", "an integer"),
+    ("sale", {"amount": Number(-1)}, "amount", "an integer"),
     ("sale", {"amount": "4900"}, "amount", "an integer"),
     ("sale", {"amount": None}, "amount", "an integer"),
     ("sale", {"currency": "dollars"}, "currency", "ISO 4217"),
@@ -159,7 +202,55 @@ def test_a_broken_rule_is_told_by_field_value_and_rule(
     base: dict[str, Any] = {"customer_external_id": "42"} | ({"amount": 1} if kind == "sale" else {})
     with pytest.raises(EventError, match=f"^{field}.*: .*{rule}") as caught:
         build(**(base | fields))
-    assert repr(caught.value.value)[:80] in str(caught.value)
+    assert shown(field, caught.value.value) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("amount", 49.5, "49.5"),
+        ("amount", 10**5000, "<int>"),
+        ("amount", Unshowable(), "<Unshowable>"),
+        ("event_name", "e" * 300, f"'{'e' * 120}'..."),
+        ("customer_external_id", "ada@example.com" * 9, None),
+        ("customer_email", "nobody", "'nobody'"),
+        ("customer_email", "ada.lovelace@@example.com", "'a…@@example.com'"),
+        ("customer_email", "Ada <ada@example.com>", "'Ada <a…@example.com>'"),
+        ("customer_name", "Ada Lovelace of London", "'Ada Lovelace'..."),
+        ("metadata", {"plan": "pro", "phone": "+44"}, "{'plan': …, 'phone': …}"),
+        ("metadata.user", ["ada@example.com"], "['a…@example.com']"),
+        ("metadata.when", datetime.date(1815, 12, 10), "datetime.date(1815, 12, 10)"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.isidentifier() else "",
+)
+def test_a_message_shows_of_a_person_only_what_the_mistake_is_found_by(
+    field: str, value: object, text: str | None
+) -> None:
+    error = EventError(field, value, "is wrong")
+    assert error.value is value
+    assert not [name for name in ("ada@", "lovelace") if name in str(error)]
+    assert text is None or str(error) == f"{field}: is wrong (got {text})"
+
+
+def test_whole_numbers_of_other_types_are_taken() -> None:
+    """An amount from a data frame is a number like another, also in metadata."""
+    sale = Sale(customer_external_id="42", amount=Number(4900), metadata={"seats": Number(5)})  # type: ignore[arg-type]
+    assert json.dumps(sale.to_wire()["amount"]) == "4900"
+    assert sale.metadata == {"seats": 5}
+    assert Lead(customer_external_id="42", event_quantity=Number(3)).event_quantity == 3  # type: ignore[arg-type]
+
+
+def test_a_blank_name_or_avatar_is_none() -> None:
+    """User models have them as empty text, and Dub reads that as none."""
+    for blank in ("", "  "):
+        lead = Lead(customer_external_id="42", customer_name=blank, customer_avatar=blank)
+        assert lead == Lead(customer_external_id="42")
+
+
+def test_an_enum_of_texts_is_its_text() -> None:
+    sale = Sale(customer_external_id="42", amount=1, currency=Currency.EURO, event_name=Currency.EURO)
+    assert json.loads(json.dumps(sale.to_wire())) == sale.to_wire()
+    assert (sale.currency, sale.event_name) == ("eur", "EUR")
 
 
 def test_metadata_of_exactly_10000_characters_passes() -> None:

@@ -8,7 +8,7 @@ retries; it only says what became of each delivery. The implementations are modu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -38,7 +38,7 @@ class Delivery:
     """``"lead"`` or ``"sale"``; other users of the outbox have kinds of their own."""
     key: str
     """What must stay in order (the customer). There are never two deliveries of one key in flight."""
-    payload: bytes
+    payload: bytes = field(repr=False)
     """What `Destination.prepare` returned at acceptance."""
     created_at: float
     """When it was accepted, in epoch seconds."""
@@ -59,8 +59,8 @@ class Outcome:
     """Why, for a log or an operator; holds no payload and no key."""
     retry_after: float | None = None
     """Seconds the far side asked to wait, already between 1 and 300."""
-    response: Any = None
-    """The parsed answer, typed by the destination; None when there was none."""
+    response: Any = field(default=None, repr=False)
+    """The parsed answer, typed by the destination; None when there was none. It may name the customer."""
 
 
 @runtime_checkable

@@ -21,6 +21,7 @@ from dub_middleware.conversions import http
 from dub_middleware.conversions.destinations import Delivery, Outcome, generated_invoice_id
 from dub_middleware.conversions.events import Lead, Sale
 from dub_middleware.errors import APIError, ConfigError, TransportError
+from dub_middleware.personal import masked
 from dub_middleware.process import PerProcess
 from dub_middleware.records import Click, Customer, Link, Record, SaleDetails
 
@@ -157,7 +158,7 @@ def _refused(delivery: Delivery, answer: http.Answer) -> Outcome:
         state = "paused"
     elif answer.status == 404 and delivery.kind == "sale" and _may_lag(delivery, reason):
         state = "retry"
-    return Outcome(state, answer.status, str(error), retry_after=answer.retry_after, response=error)
+    return Outcome(state, answer.status, masked(str(error)), retry_after=answer.retry_after, response=error)
 
 
 def _may_lag(delivery: Delivery, reason: str) -> bool:

@@ -21,6 +21,7 @@ from dub_middleware.conversions.currencies import in_major_units
 from dub_middleware.conversions.destinations import Delivery, Outcome, generated_invoice_id
 from dub_middleware.conversions.events import Lead, Sale
 from dub_middleware.errors import APIError, ConfigError, EventError, TransportError
+from dub_middleware.personal import masked
 
 __all__ = ["Revenue", "Segment"]
 
@@ -193,7 +194,7 @@ def _outcome(answer: http.Answer) -> Outcome:
     body = answer.json()
     reason = body.get("message") or body.get("error") if isinstance(body, Mapping) else None
     error = APIError(answer.status, reason[:1000] if isinstance(reason, str) else "no reason given")
-    return Outcome(state, answer.status, str(error), retry_after=answer.retry_after, response=error)
+    return Outcome(state, answer.status, masked(str(error)), retry_after=answer.retry_after, response=error)
 
 
 def _event_name(event: Lead | Sale) -> str:

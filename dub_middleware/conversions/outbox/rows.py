@@ -15,8 +15,8 @@ RowState = Literal[
     "expired",  # no attempt succeeded while the far side would still recognise a repeat
     "dead",  # took its sender down again and again
 ]
-#: the states in which nothing more happens to a row unless somebody asks for it
-FINAL: tuple[str, ...] = get_args(RowState)[1:]
+#: the states in which nothing more happens to a row unless somebody asks for it, from good to bad
+FINAL: tuple[RowState, ...] = get_args(RowState)[1:]
 
 
 def storable(text: str) -> str:
