@@ -40,8 +40,8 @@ class Server(Services):
     """One workspace, served.
 
     A Host that is a short domain answers redirects. On any other Host ``/api/…`` is Dub's API, ``/l/<key>`` a
-    redirect of the primary domain, ``/openapi.json`` describes the API, ``/v1/…`` is Segment's tracking API
-    if there is a write key, and the rest is the dashboard.
+    redirect of the primary domain and ``/l/<domain>/<key>`` of any, ``/openapi.json`` describes the API,
+    ``/v1/…`` is Segment's tracking API if there is a write key, and the rest is the dashboard.
 
     May be built before a server forks its workers (``gunicorn --preload``).
     """
@@ -61,11 +61,14 @@ class Server(Services):
         domains = [domain.slug for domain in self.store.workspace.recent_domains()]
         if (host := host_name(environ)) in domains:
             return self.redirect(environ, start_response, domain=host)
-        if path.startswith("/api/"):
+        if path.startswith("/api/") or path == "/api":
             return self.api(_below(environ, "/api"), start_response)
         if path.startswith("/v1/") and self.segment is not None:
             return self.segment(environ, start_response)
         if path.startswith("/l/") and domains:
+            named = path.split("/", 3)[2]
+            if named in domains:
+                return self.redirect(_below(environ, f"/l/{named}"), start_response, domain=named)
             return self.redirect(_below(environ, "/l"), start_response, domain=domains[0])
         if path == "/openapi.json":
             return self.api(environ, start_response)

@@ -126,6 +126,7 @@ def test_the_first_parameter_of_a_name_counts() -> None:
         pytest.param("a%2", None, id="broken escape"),
         pytest.param("a\r\nb", None, id="line end"),
         pytest.param("a\u202eb", None, id="text direction"),
+        pytest.param("a\ufffdb", None, id="bytes that are no text"),
         pytest.param("../a", None, id="parent"),
         pytest.param("a//b", None, id="empty part"),
         pytest.param("x.php", None, id="php"),

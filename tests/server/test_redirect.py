@@ -379,6 +379,18 @@ class TestKeysAndHosts:
         assert "; Path=/l/launch; " in answer.get("Set-Cookie")[0]
         assert target(visit(server, "/l/x.php", HTTP_HOST="127.0.0.1:8787")) == "/l/?dub-no-track=1"
 
+    def test_the_alias_serves_any_domain_that_is_named(self, server: Server, link: Link) -> None:
+        server.store.workspace.add_domain("b.localhost")
+        server.links.create({"url": "https://other.test/", "key": "launch", "domain": "b.localhost"})
+        server.links.create({"url": "https://home.test/", "key": "_root", "domain": "b.localhost"})
+        answer = visit(server, "/l/b.localhost/launch", HTTP_HOST="127.0.0.1:8787")
+        assert target(answer) == "https://other.test/"
+        assert "; Path=/l/b.localhost/launch; " in answer.get("Set-Cookie")[0]
+        assert target(visit(server, "/l/b.localhost", HTTP_HOST="127.0.0.1:8787")) == "https://home.test/"
+        named = visit(server, "/l/go.localhost/launch", HTTP_HOST="127.0.0.1:8787")
+        assert target(named).startswith("https://shop.test/")
+        assert visit(server, "/l/c.localhost/launch", HTTP_HOST="127.0.0.1:8787").status == "404 Not Found"
+
     def test_a_trailing_slash_does_not_matter(self, server: Server, link: Link) -> None:
         assert target(visit(server, "/launch/"))
 

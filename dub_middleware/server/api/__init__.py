@@ -44,6 +44,9 @@ RESOURCES = (
     *(module.resource for module in (links, tags, folders, domains, customers, qr_codes, analytics, events)),
 )
 
+#: endpoints of Dub's that are not served, on paths that look like those of a domain
+_OF_DUB_ALONE = frozenset(("/domains/register", "/domains/status"))
+
 _log = logging.getLogger("dub_middleware.server")
 
 
@@ -103,14 +106,23 @@ class Api:
         try:
             return self._routes.match(request.path, request.method)
         except (NotFound, RequestRedirect):
-            raise ApiError("not_found", f"No endpoint {request.method} {request.path}.") from None
+            raise _no_endpoint(request) from None
         except MethodNotAllowed as error:
+            if request.path in _OF_DUB_ALONE:
+                raise _no_endpoint(request) from None
             allowed = sorted({*(error.valid_methods or ()), "OPTIONS"})
-            is_question = request.method == "OPTIONS"
-            answer = Response(status=204 if is_question else 405, headers={"Allow": ", ".join(allowed)})
-            if is_question:
+            headers = {"Allow": ", ".join(allowed)}
+            if request.method == "OPTIONS":
+                answer = Response(status=204, headers=headers)
                 del answer.headers["Content-Type"]
-            raise _Answered(answer) from None
+                raise _Answered(answer) from None
+            message = f"{request.method} is not allowed on {request.path}; allowed: {headers['Allow']}."
+            raise ApiError("bad_request", message, status=405, headers=headers) from None
+
+
+def _no_endpoint(request: ApiRequest) -> ApiError:
+    message = f"No endpoint {request.method} {request.path}; /openapi.json lists those that there are."
+    return ApiError("not_found", message)
 
 
 class _Answered(Exception):

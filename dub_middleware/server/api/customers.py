@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Literal
 
 from dub_middleware.errors import ConflictError
@@ -32,11 +33,12 @@ def _country(value: str) -> str:
     return code
 
 
+_EXTERNAL_ID = String(exact=True, trim=True, min=1, max=100, doc="The id in your own database.")
 _FIELDS = {
     "email": String(optional=True, nullable=True, format="email", max=100),
     "name": String(optional=True, nullable=True, max=100),
     "avatar": String(optional=True, nullable=True, doc="The URL of a picture."),
-    "externalId": String(optional=True, trim=True, min=1, max=100, doc="The id in your own database."),
+    "externalId": dataclasses.replace(_EXTERNAL_ID, optional=True),
     "stripeCustomerId": String(optional=True, nullable=True, doc="Of no effect here."),
     "country": String(optional=True, check=_country, doc="An ISO 3166-1 code."),
 }
@@ -48,7 +50,7 @@ _CHANGED = Object(
     name="ChangedCustomer",
 )
 _NEW = Object(
-    {**_FIELDS, "externalId": String(trim=True, min=1, max=100, doc="The id in your own database.")},
+    {**_FIELDS, "externalId": _EXTERNAL_ID},
     name="NewCustomer",
 )
 _EXPANDED = {

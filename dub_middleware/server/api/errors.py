@@ -28,7 +28,7 @@ BAD_JSON = "Invalid JSON format in request body. Please ensure the request body 
 class ApiError(Exception):
     """Raised inside an operation to answer with one of Dub's errors.
 
-    ``status`` differs from the code's own only where HTTP has a better word (413).
+    ``status`` differs from the code's own only where HTTP has a better word (405, 413).
     """
 
     def __init__(

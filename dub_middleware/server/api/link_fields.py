@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from dub_middleware.server.api.schema import Array, Boolean, Issue, Number, Object, Record, String
@@ -18,7 +19,11 @@ def _url(value: str) -> str:
     return url
 
 
-_URL = String(max=32_000, format="uri", check=_url)
+_URL = String(exact=True, max=32_000, format="uri", check=_url)
+#: judged by the editor of links, whose messages are Dub's
+_DESTINATION = String(
+    exact=True, max=32_000, format="uri", doc="Where the link leads.", example="https://shop.test/"
+)
 
 
 def _countries(value: dict[str, Any]) -> dict[str, Any]:
@@ -33,7 +38,7 @@ def _maybe(doc: str, *, most: int | None = None) -> String:
 
 
 def _maybe_url(doc: str) -> String:
-    return String(optional=True, nullable=True, max=32_000, format="uri", check=_url, doc=doc)
+    return dataclasses.replace(_URL, optional=True, nullable=True, doc=doc)
 
 
 def _switch(doc: str) -> Boolean:
@@ -43,9 +48,7 @@ def _switch(doc: str) -> Boolean:
 #: what may be changed of many links at once
 COMMON = Object(
     {
-        "url": String(
-            optional=True, max=32_000, format="uri", doc="Where the link leads.", example="https://shop.test/"
-        ),
+        "url": dataclasses.replace(_DESTINATION, optional=True),
         "tenantId": _maybe("The tenant of your system that makes the link.", most=255),
         "programId": _maybe("The program it belongs to.", most=255),
         "partnerId": _maybe("The partner it belongs to.", most=255),
@@ -96,18 +99,27 @@ COMMON = Object(
 
 _OWN = {
     "domain": String(optional=True, max=190, doc="The short domain; the primary one when left out."),
-    "key": String(optional=True, max=190, doc="The part behind the domain; random when left out."),
+    "key": String(
+        optional=True, exact=True, max=190, doc="The part behind the domain; random when left out."
+    ),
     "externalId": String(
-        optional=True, nullable=True, min=1, max=255, doc="The id in your own database, unique among links."
+        optional=True,
+        nullable=True,
+        exact=True,
+        min=1,
+        max=255,
+        doc="The id in your own database, unique among links.",
     ),
 }
 
 NEW_LINK = COMMON.extend(
     {
-        "url": String(max=32_000, format="uri", doc="Where the link leads.", example="https://shop.test/"),
+        "url": _DESTINATION,
         **_OWN,
         "keyLength": Number(optional=True, min=3, max=190, doc="How long a random key is; 7 when left out."),
-        "prefix": String(optional=True, max=100, doc="What a random key begins with, as in `c/` + key."),
+        "prefix": String(
+            optional=True, exact=True, max=100, doc="What a random key begins with, as in `c/` + key."
+        ),
     },
     name="NewLink",
 )

@@ -61,6 +61,8 @@ def _decoded(text: str) -> str:
 def _is_allowed(letter: str) -> bool:
     if letter.isascii():
         return _ASCII.fullmatch(letter) is not None
+    if letter == "\N{REPLACEMENT CHARACTER}":  # what bytes that are no UTF-8 become
+        return False
     category = unicodedata.category(letter)
     # emoji are symbols (So), their skin tones modifiers (Sk)
     return letter in _JOINERS or category[0] in "LMN" or category in ("So", "Sk")

@@ -210,7 +210,9 @@ class TestFaithful:
 @pytest.mark.parametrize(
     ("method", "path", "content", "status", "message"),
     [
-        pytest.param("POST", "/track/nothing", b"{}", 404, "No endpoint POST /track/nothing.", id="path"),
+        pytest.param("POST", "/track/nothing", b"{}", 404, "No endpoint POST /track/nothing;", id="path"),
+        pytest.param("GET", "", b"", 404, "No endpoint GET /; /openapi.json lists", id="no-path"),
+        pytest.param("PUT", "/links", b"{}", 405, "allowed: GET, HEAD, OPTIONS, POST.", id="method"),
         pytest.param("POST", "/track/click", b"", 400, "Invalid JSON format", id="empty"),
         pytest.param("POST", "/track/click", b'{"a": NaN}', 400, "Invalid JSON format", id="nan"),
         pytest.param("POST", "/track/click", b"[" * 100_000, 400, "Invalid JSON format", id="deep"),
@@ -232,6 +234,8 @@ def test_requests_that_reach_nothing(
 def test_a_wrong_method_is_told_the_right_ones(http: httpx.Client) -> None:
     answer = http.get("/track/sale")
     assert (answer.status_code, answer.headers["allow"]) == (405, "OPTIONS, POST")
+    assert answer.json()["error"]["code"] == "bad_request"
+    assert http.get("/track/click").headers["access-control-allow-origin"] == "*"
     asked = http.options("/track/sale")
     assert (asked.status_code, asked.content) == (204, b"")
     assert "access-control-allow-origin" not in asked.headers

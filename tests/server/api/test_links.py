@@ -14,6 +14,8 @@ from api_client import Api
 from dub_middleware.server import Server
 from standing_clock import Clock
 
+INEXACT = "Invalid string: must not contain NUL or half a surrogate pair"
+
 
 class TestWithTheOfficialClient:
     def test_create_returns_the_whole_link(self, dub: Dub, server: Server) -> None:
@@ -183,6 +185,16 @@ class TestRules:
             ({"domain": "other.test"}, (403, "forbidden", "Domain does not belong to workspace.")),
             ({"key": "_x"}, (422, "unprocessable_entity", "Invalid key.")),
             ({"key": "a b"}, (422, "unprocessable_entity", "Invalid key.")),
+            ({"key": "a\0b"}, (422, "unprocessable_entity", f"invalid_format: key: {INEXACT}")),
+            ({"key": "a\ud83d"}, (422, "unprocessable_entity", f"invalid_format: key: {INEXACT}")),
+            (
+                {"url": "https://shop.test/\0"},
+                (422, "unprocessable_entity", f"invalid_format: url: {INEXACT}"),
+            ),
+            (
+                {"externalId": "\0"},
+                (422, "unprocessable_entity", f"invalid_format: externalId: {INEXACT}"),
+            ),
             (
                 {"key": "robots.txt"},
                 (403, "forbidden", "robots.txt is a reserved path and cannot be used as a short link."),

@@ -22,6 +22,8 @@ from dub_middleware.server.api.schema import (
     snake_case,
 )
 
+INEXACT = "Invalid string: must not contain NUL or half a surrogate pair"
+
 
 def upper(value: str) -> str:
     if value == "no":
@@ -35,6 +37,7 @@ def upper(value: str) -> str:
         pytest.param(String(), "x", "x", id="string"),
         pytest.param(String(trim=True), "\ufeff x\u00a0", "x", id="string-trimmed-as-javascript-does"),
         pytest.param(String(), "a\0b\ud83d", "ab\ufffd", id="string-any-database-takes"),
+        pytest.param(String(exact=True), "é😀", "é😀", id="string-exact"),
         pytest.param(String(max=2), "😀", "😀", id="string-length-in-utf16"),
         pytest.param(
             String(format="email"), "o'hara+x@mail.example.com", "o'hara+x@mail.example.com", id="email"
@@ -104,6 +107,8 @@ def test_right_values_are_coerced(schema: Schema, value: Any, expected: Any) -> 
         pytest.param(
             String(min=3), "ab", "too_small: : Too small: expected string to have >=3 characters", id="min"
         ),
+        pytest.param(String(exact=True), "a\0b", f"invalid_format: : {INEXACT}", id="nul"),
+        pytest.param(String(exact=True), "a\ud83d", f"invalid_format: : {INEXACT}", id="half-a-pair"),
         pytest.param(String(min=(1, "name it")), "", "too_small: : name it", id="min-own-text"),
         pytest.param(
             String(max=2), "abc", "too_big: : Too big: expected string to have <=2 characters", id="max"

@@ -22,8 +22,13 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class String(Schema):
-    """A text; lengths are counted in UTF-16 units, as JavaScript does."""
+    """A text; lengths are counted in UTF-16 units, as JavaScript does.
 
+    What no database takes (NUL, half a surrogate pair) is mended, or refused where the text is ``exact``:
+    an id that was mended would be somebody else's.
+    """
+
+    exact: bool = False
     trim: bool = False
     min: Limit | None = None
     max: Limit | None = None
@@ -34,6 +39,8 @@ class String(Schema):
         if not isinstance(value, str):
             raise self._wrong_type("string", value)
         text = value if value.isascii() and "\0" not in value else storable(value)
+        if self.exact and text != value:
+            raise Issue("invalid_format", "Invalid string: must not contain NUL or half a surrogate pair")
         if self.trim:
             text = text.strip(_WHITESPACE)
         if self.format == "email" and not _EMAIL.fullmatch(text):

@@ -67,7 +67,7 @@ def _short(metadata: Values) -> Values:
 
 
 def _id(doc: str) -> String:
-    return String(default=None, max=MAX_ID, doc=doc)
+    return String(default=None, exact=True, max=MAX_ID, doc=doc)
 
 
 CLICK = Object(
@@ -101,12 +101,17 @@ _WHO: dict[str, Schema] = {
     "customerAvatar": String(default=None, doc="URL of the customer's picture."),
 }
 _CUSTOMER_ID = String(
-    trim=True, min=(1, "customerExternalId is required"), max=100, doc="Your own id of the customer."
+    exact=True,
+    trim=True,
+    min=(1, "customerExternalId is required"),
+    max=100,
+    doc="Your own id of the customer.",
 )
+_OLD_ID = String(default=None, exact=True, max=MAX_ID, deprecated=True, doc="Old name of customerExternalId.")
 _SERVER_IDS: dict[str, Schema] = {
     "customerExternalId": _id("Your own id of the customer; required, under this name or an older one."),
-    "externalId": String(default=None, max=MAX_ID, deprecated=True, doc="Old name of customerExternalId."),
-    "customerId": String(default=None, max=MAX_ID, deprecated=True, doc="Old name of customerExternalId."),
+    "externalId": _OLD_ID,
+    "customerId": _OLD_ID,
 }
 _METADATA = Record(default=None, check=_short, doc="Anything to keep with it, at most 10,000 characters.")
 

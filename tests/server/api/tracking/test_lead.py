@@ -309,7 +309,7 @@ def test_odd_texts_are_kept_as_far_as_a_database_can(
     http: httpx.Client, server: Server, click: Click
 ) -> None:
     body = (
-        '{"clickId": "%s", "eventName": "Sign\\u0000 Up \\ud83d", "customerExternalId": "4\\u00002",'
+        '{"clickId": "%s", "eventName": "Sign\\u0000 Up \\ud83d", "customerExternalId": "42",'
         ' "metadata": {"half": "\\ud83d", "nul": "\\u0000"}, "customerName": "Zoë 😀", "eventQuantity": 1.0}'
     )
     answer = http.post("/track/lead", content=body % click())
@@ -322,3 +322,10 @@ def test_odd_texts_are_kept_as_far_as_a_database_can(
     }
     [event] = leads(server)
     assert (event.name, event.metadata) == ("Sign Up �", {"half": "\ud83d", "nul": "\0"})
+
+
+@pytest.mark.parametrize("odd", ["\\u0000", "\\ud83d"], ids=["nul", "half-a-pair"])
+def test_an_odd_id_is_refused_not_turned_into_another_one(http: httpx.Client, odd: str) -> None:
+    answer = http.post("/track/sale", content=f'{{"customerExternalId": "42{odd}", "amount": 1}}')
+    assert answer.status_code == 422
+    assert answer.json()["error"]["message"].startswith("invalid_format: customerExternalId: Invalid string")
