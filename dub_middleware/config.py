@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
@@ -98,7 +98,7 @@ class Config(Checked):
         "carry the click id on (`outbound`).",
         rules.domains,
     )
-    query_params: tuple[str, ...] = option(
+    query_params: Sequence[str] = option(
         (), "Query parameters that hold a link key, tried before `via`.", rules.names
     )
     attribution_model: Literal["last-click", "first-click"] = option(

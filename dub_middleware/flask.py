@@ -17,7 +17,7 @@ conversions (``DUB_API_KEY``, ``DUB_OUTBOX``, …) are in ``app.config`` or the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from dub_middleware.config import CONVERSION_NAMES, Config
@@ -32,8 +32,11 @@ except ImportError as error:
     raise MissingDependencyError("Flask", "flask") from error
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from dub_middleware.conversions import Conversions, Receipt
     from dub_middleware.conversions.app import AppConversions
+    from dub_middleware.conversions.fields import LeadFields, SaleFields
     from dub_middleware.webhooks import WebhookEvent
 
 #: DUB_* keys that are no options of the middleware; DUB_CONVERSIONS is a client of one's own
@@ -84,7 +87,7 @@ class Dub:
         """The client of the current app: to flush, to ask for receipts, to track without softening."""
         return _conversions_of(flask.current_app).client
 
-    def track_lead(self, **fields: Any) -> Receipt:
+    def track_lead(self, **fields: Unpack[LeadFields]) -> Receipt:
         """Accept a lead and return at once; the fields are those of `Conversions.track_lead`.
 
         The click id is the current visit's. A field that breaks a rule raises `EventError` in debug and
@@ -92,7 +95,7 @@ class Dub:
         """
         return _conversions_of(flask.current_app).track_lead(**fields)
 
-    def track_sale(self, **fields: Any) -> Receipt:
+    def track_sale(self, **fields: Unpack[SaleFields]) -> Receipt:
         """Accept a sale, like `track_lead`; the fields are those of `Conversions.track_sale`."""
         return _conversions_of(flask.current_app).track_sale(**fields)
 
@@ -107,7 +110,7 @@ def dub_script(nonce: str | None = None) -> Markup:
 
 
 def webhook_blueprint(
-    secret: str | list[str],
+    secret: str | Sequence[str],
     on_event: Callable[[WebhookEvent], object],
     *,
     url_prefix: str = "/webhooks/dub",

@@ -46,6 +46,7 @@ DRAWING: dict[str, set[str]] = {
     "conversions.receipt": FOUNDATION | {"conversions.destinations", "conversions.outbox"},
     "conversions.client": FOUNDATION | {"visit", "conversions"},
     "conversions.settings": FOUNDATION | {"rules", "conversions"},
+    "conversions.fields": {"conversions.events"},
     "conversions.app": FOUNDATION | {"conversions"},
     "conversions": FOUNDATION,
     "segment.javascript": {"errors"},

@@ -146,7 +146,7 @@ def _lines(mapping: ActionMapping, outcome: PlannedOutcome, event: Any, paint: _
 def _matching(mapping: ActionMapping, outcome: PlannedOutcome, event: Any, paint: _Paint) -> Iterator[str]:
     if not isinstance(event, dict):
         return
-    if outcome.get("reason", mapping.missed) != mapping.missed:
+    if outcome["outcome"] == "not_subscribed" and outcome["reason"] != mapping.missed:
         yield f"      {_visible(outcome['reason'])}"  # switched off, here or in the event
     for holds, said in mapping.subscription.explain(event):
         yield f"      {paint('dim', '✓' if holds else '✗')} {paint('dim', _visible(said))}"

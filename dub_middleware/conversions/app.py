@@ -5,13 +5,18 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dub_middleware.conversions.client import Conversions
 from dub_middleware.conversions.destinations.nowhere import Nowhere
 from dub_middleware.conversions.receipt import Receipt
 from dub_middleware.conversions.settings import from_settings, read
 from dub_middleware.errors import ConfigError, EventError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from dub_middleware.conversions.fields import LeadFields, SaleFields
 
 logger = logging.getLogger("dub_middleware.conversions")
 
@@ -63,13 +68,13 @@ class AppConversions:
             raise ConfigError(name, f"{name}={own!r} is not a Conversions.")
         self.client: Conversions = own or _shared(read(settings, prefix=prefix, environ=environ))
 
-    def track_lead(self, **fields: Any) -> Receipt:
+    def track_lead(self, **fields: Unpack[LeadFields]) -> Receipt:
         """Accept a lead; the fields are those of `Conversions.track_lead`."""
-        return self._track(self.client.track_lead, fields)
+        return self._track(self.client.track_lead, {**fields})
 
-    def track_sale(self, **fields: Any) -> Receipt:
+    def track_sale(self, **fields: Unpack[SaleFields]) -> Receipt:
         """Accept a sale; the fields are those of `Conversions.track_sale`."""
-        return self._track(self.client.track_sale, fields)
+        return self._track(self.client.track_sale, {**fields})
 
     def _track(self, track: Callable[..., Receipt], fields: dict[str, Any]) -> Receipt:
         while True:

@@ -27,12 +27,13 @@ except ImportError as error:
 from typing import TYPE_CHECKING
 
 from dub_middleware.django.middleware import DubMiddleware
+from dub_middleware.django.request import DubRequest
 from dub_middleware.django.webhooks import webhook_view
 
 if TYPE_CHECKING:
     from dub_middleware.conversions import Conversions
 
-__all__ = ["DubMiddleware", "conversions", "webhook_view"]
+__all__ = ["DubMiddleware", "DubRequest", "conversions", "webhook_view"]
 
 
 def conversions() -> Conversions:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dub_middleware.django import conf
 from dub_middleware.visit import Visit
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from dub_middleware.conversions import Receipt
+    from dub_middleware.conversions.fields import LeadFields, SaleFields
 
 
 class DubRequest(Visit):
@@ -21,17 +24,16 @@ class DubRequest(Visit):
         made.__dict__.update(visit.__dict__)
         return made
 
-    def track_lead(self, **fields: Any) -> Receipt:
+    def track_lead(self, **fields: Unpack[LeadFields]) -> Receipt:
         """Accept a lead and return at once; the fields are those of `Conversions.track_lead`.
 
         The click id is this visit's. A field that breaks a rule raises `EventError` where DEBUG is on; to
         visitors it is only logged: see `AppConversions`.
         """
-        return conf.conversions().track_lead(**self._with_click(fields))
+        fields.setdefault("click_id", self.click_id or "")
+        return conf.conversions().track_lead(**fields)
 
-    def track_sale(self, **fields: Any) -> Receipt:
+    def track_sale(self, **fields: Unpack[SaleFields]) -> Receipt:
         """Accept a sale, like `track_lead`; the fields are those of `Conversions.track_sale`."""
-        return conf.conversions().track_sale(**self._with_click(fields))
-
-    def _with_click(self, fields: dict[str, Any]) -> dict[str, Any]:
-        return {"click_id": self.click_id or "", **fields}
+        fields.setdefault("click_id", self.click_id or "")
+        return conf.conversions().track_sale(**fields)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import json
 import sqlite3
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from dub_middleware.conversions import Conversions, DubAPI, Lead, Sale, Segment, Timing
 from dub_middleware.conversions.destinations import Outcome
+from dub_middleware.conversions.fields import LeadFields, SaleFields
 from dub_middleware.conversions.outbox import open_outbox
 from dub_middleware.errors import APIError, ConfigError, DeliveryError, DubError, EventError, OutboxError
 from dub_middleware.testing import RecordingDestination
@@ -99,6 +101,19 @@ def test_an_event_built_beforehand_can_be_tracked(client: Client) -> None:
     conversions.track(Sale(customer_external_id="42", amount=1))
     assert conversions.flush()
     assert [event.kind for event in recording.events] == ["lead", "sale"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "fields"),
+    [(Conversions.track_lead, LeadFields), (Conversions.track_sale, SaleFields)],
+    ids=["lead", "sale"],
+)
+def test_what_is_passed_on_is_what_is_taken(accept: Any, fields: Any) -> None:
+    """The helpers of the frameworks take the same keywords, and type checkers know them."""
+    taken = inspect.signature(accept).parameters
+    required = {name for name, parameter in taken.items() if parameter.default is parameter.empty}
+    assert fields.__required_keys__ == required - {"self"}
+    assert fields.__optional_keys__ == taken.keys() - required
 
 
 def test_wait_delivers_inside_the_call_and_returns_dubs_answer(

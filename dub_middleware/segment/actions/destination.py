@@ -16,11 +16,8 @@ from dub_middleware.conversions.outbox import NewRow, Outbox, open_outbox, stora
 from dub_middleware.conversions.worker import OnError, Reporter, Timing, Worker
 from dub_middleware.errors import MappingError
 from dub_middleware.segment.actions.fields import NAME, default_mappings
-from dub_middleware.segment.actions.mappings import (
-    ActionMapping,
-    PlannedOutcome,
-    compile_mappings,
-)
+from dub_middleware.segment.actions.mappings import ActionMapping, compile_mappings
+from dub_middleware.segment.actions.outcomes import PlannedOutcome, Sent
 from dub_middleware.segment.javascript import stringify, truthy, type_of
 
 __all__ = ["DubActions", "Request", "as_request"]
@@ -159,8 +156,8 @@ def _switched_off(event: dict[str, Any]) -> str | None:
     return "integrations.All is false." if switches.get("All") is False else None
 
 
-def as_request(outcome: PlannedOutcome) -> Request:
-    """Return the request of an outcome that is ``sent``."""
+def as_request(outcome: Sent) -> Request:
+    """Return the request of an outcome."""
     kind = outcome["path"].rpartition("/")[2]
     body = outcome["body"]
     return Request(kind, storable(body["externalId"]), stringify(body).encode())

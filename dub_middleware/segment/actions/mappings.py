@@ -6,37 +6,20 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from dub_middleware.errors import FQLError, MappingError, MissingDependencyError
 from dub_middleware.segment.actions import traps
 from dub_middleware.segment.actions.fields import ACTIONS, default_mapping
+from dub_middleware.segment.actions.outcomes import Failed, NotSubscribed, PlannedOutcome
 from dub_middleware.segment.actions.validation import validate
 from dub_middleware.segment.fql import Subscription, parse_fql
 from dub_middleware.segment.javascript import parse_json
 from dub_middleware.segment.mapping import CompiledMapping
 
-__all__ = ["ActionMapping", "PlannedOutcome", "compile_mappings", "load_mappings"]
+__all__ = ["ActionMapping", "compile_mappings", "load_mappings"]
 
 _KEYS = ("partnerAction", "subscribe", "mapping", "name", "enabled")
-
-
-class PlannedOutcome(TypedDict, total=False):
-    """What one mapping makes of one event."""
-
-    outcome: str
-    """``sent``, ``not_subscribed``, ``no_action`` (there is no such action) or ``error``."""
-    action: str
-    method: str
-    path: str
-    body: dict[str, Any]
-    error: str
-    """Segment's own message; an event with an error is dropped there and not sent again."""
-    reason: str
-    """Why it is not subscribed."""
-    warnings: list[str]
-    id: str
-    """Under which the request is in the outbox, once it was sent."""
 
 
 class ActionMapping:
@@ -79,7 +62,7 @@ class ActionMapping:
         else:
             self.warnings += traps.of_mapping(self._action, mapping)
 
-    def skip(self, reason: str) -> PlannedOutcome:
+    def skip(self, reason: str) -> NotSubscribed:
         """Return the outcome for an event that is not to be looked at."""
         return {
             "outcome": "not_subscribed",
@@ -113,7 +96,7 @@ class ActionMapping:
             "warnings": warnings,
         }
 
-    def _failed(self, error: str, warnings: list[str]) -> PlannedOutcome:
+    def _failed(self, error: str, warnings: list[str]) -> Failed:
         return {"outcome": "error", "action": self.slug, "error": error, "warnings": warnings}
 
 
