@@ -37,7 +37,8 @@ DRAWING: dict[str, set[str]] = {
     "django": ADAPTERS,
     "conversions.http": FOUNDATION,
     "conversions.currencies": set(),
-    "conversions.events": FOUNDATION | {"conversions.currencies"},
+    "conversions.values": FOUNDATION,
+    "conversions.events": FOUNDATION | {"conversions.currencies", "conversions.values"},
     "conversions.destinations": FOUNDATION
     | {"records", "conversions.currencies", "conversions.events", "conversions.http"},
     "conversions.outbox": FOUNDATION | {"conversions.events"},

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from types import TracebackType
 from typing import Any
 
 from dub_middleware.conversions.destinations import Destination
@@ -14,13 +13,14 @@ from dub_middleware.conversions.events import Lead, Mode, PaymentProcessor, Sale
 from dub_middleware.conversions.outbox import Durability, NewRow, Outbox, open_outbox
 from dub_middleware.conversions.receipt import Receipt, Storage
 from dub_middleware.conversions.worker import OnError, Reporter, Spill, Timing, Worker
+from dub_middleware.conversions.worker.delivering import Delivering
 from dub_middleware.errors import ConfigError, EventError, OutboxError
 from dub_middleware.visit import current_visit
 
 WAIT_BOUND = 15.0  # seconds that a call with mode="wait" may take
 
 
-class Conversions:
+class Conversions(Delivering):
     """Hand leads and sales to every one of ``destinations``, through a durable outbox.
 
     ``outbox`` is ``sqlite:///file.db``, ``postgresql://…``, None (memory only) or an opened outbox.
@@ -164,7 +164,7 @@ class Conversions:
         """Wait until everything is settled, up to ``timeout`` seconds; return whether that came true."""
         deadline = time.monotonic() + timeout
         stored = self._spill.wait(deadline)
-        flushed = self._worker.flush(max(0.0, deadline - time.monotonic()))
+        flushed = super().flush(max(0.0, deadline - time.monotonic()))
         if not self._delivers:
             self._worker.close(max(0.0, deadline - time.monotonic()))
         return stored and flushed
@@ -176,19 +176,7 @@ class Conversions:
         """
         deadline = time.monotonic() + timeout
         self._spill.wait(deadline)
-        ended = self._worker.close(max(0.0, deadline - time.monotonic()))
-        if ended:  # else a sender is still at it
-            for destination in self._destinations:
-                destination.close()
-            self._outbox.close()
-
-    def __enter__(self) -> Conversions:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        super().close(max(0.0, deadline - time.monotonic()))
 
     # -- inside --------------------------------------------------------------------------------
 

@@ -6,24 +6,26 @@ may rely on it. Limits are those of https://dub.co/docs/api-reference/track/lead
 
 from __future__ import annotations
 
-import json
-import math
-import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 from dub_middleware.conversions.currencies import CURRENCIES, ZERO_DECIMAL
+from dub_middleware.conversions.values import (
+    check_choice,
+    check_optional,
+    check_text,
+    checked_int,
+    checked_metadata,
+    text_or_none,
+)
 from dub_middleware.errors import EventError
 
 Mode = Literal["async", "wait", "deferred"]
 PaymentProcessor = Literal["stripe", "shopify", "polar", "paddle", "apple", "revenuecat", "dub", "custom"]
 
 MAX_AMOUNT = 2**53 - 1  # the largest integer a JSON number carries exactly, and Dub's own limit
-MAX_METADATA = 10_000
-MAX_DEPTH = 32
-MAX_BITS = 1023  # of an integer that a JSON number, a double, still holds
 
 _MODES: tuple[str, ...] = get_args(Mode)
 _PROCESSORS: tuple[str, ...] = get_args(PaymentProcessor)
@@ -59,9 +61,9 @@ class Lead:
 
     def __post_init__(self) -> None:
         _check_common(self)
-        _check_choice("mode", self.mode, _MODES)
+        check_choice("mode", self.mode, _MODES)
         if self.event_quantity is not None:
-            quantity = _checked_int(
+            quantity = checked_int(
                 "event_quantity", self.event_quantity, 1, 100, "must be a whole number from 1 to 100"
             )
             object.__setattr__(self, "event_quantity", quantity)
@@ -117,11 +119,11 @@ class Sale:
     def __post_init__(self) -> None:
         _check_common(self)
         object.__setattr__(self, "currency", _checked_currency(self.currency))
-        amount = _checked_int("amount", self.amount, 0, MAX_AMOUNT, _amount_rule(self.currency))
+        amount = checked_int("amount", self.amount, 0, MAX_AMOUNT, _amount_rule(self.currency))
         object.__setattr__(self, "amount", amount)
-        _check_choice("payment_processor", self.payment_processor, _PROCESSORS)
-        _check_optional("invoice_id", self.invoice_id, 255)
-        _check_optional("lead_event_name", self.lead_event_name, 255)
+        check_choice("payment_processor", self.payment_processor, _PROCESSORS)
+        check_optional("invoice_id", self.invoice_id, 255)
+        check_optional("lead_event_name", self.lead_event_name, 255)
 
     @property
     def key(self) -> str:
@@ -159,80 +161,23 @@ def _add_customer(body: dict[str, Any], event: Lead | Sale) -> None:
 
 
 def _check_common(event: Lead | Sale) -> None:
-    _check_text("customer_external_id", event.customer_external_id, 100)
-    _check_text("event_name", event.event_name, 255)
+    check_text("customer_external_id", event.customer_external_id, 100)
+    check_text("event_name", event.event_name, 255)
     if event.customer_name is not None:
-        object.__setattr__(event, "customer_name", _text_or_none("customer_name", event.customer_name, 100))
+        object.__setattr__(event, "customer_name", text_or_none("customer_name", event.customer_name, 100))
     if event.customer_avatar is not None:
-        avatar = _text_or_none("customer_avatar", event.customer_avatar, None)
+        avatar = text_or_none("customer_avatar", event.customer_avatar, None)
         object.__setattr__(event, "customer_avatar", avatar)
     if not isinstance(event.click_id, str):
         raise EventError("click_id", event.click_id, "must be a string; empty when there is none")
     if event.click_id:
-        _check_text("click_id", event.click_id, 255)
+        check_text("click_id", event.click_id, 255)
     if event.customer_email is not None:
-        _check_text("customer_email", event.customer_email, 100)
+        check_text("customer_email", event.customer_email, 100)
         if not _EMAIL.fullmatch(event.customer_email):
             raise EventError("customer_email", event.customer_email, "must be an e-mail address Dub accepts")
     if event.metadata is not None:
-        object.__setattr__(event, "metadata", _checked_metadata(event.metadata))
-
-
-def _check_text(field: str, value: object, limit: int | None) -> None:
-    if not isinstance(value, str):
-        raise EventError(field, value, f"must be a string{_hint(value)}")
-    if not value.strip():
-        raise EventError(field, value, "must not be empty")
-    if "\0" in value:
-        raise EventError(field, value, "must not contain a NUL character")
-    _check_unicode(field, value)
-    if limit is not None and (length := _javascript_length(value)) > limit:
-        why = "" if length == len(value) else ", where an emoji counts twice"
-        raise EventError(field, value, f"must be at most {limit} characters, not {length}{why}")
-
-
-def _check_unicode(field: str, value: str) -> None:
-    if value.isascii():
-        return
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise EventError(field, value, "must be valid Unicode, without lone surrogates") from None
-
-
-def _text_or_none(field: str, value: Any, limit: int | None) -> str | None:
-    """Return the text; a blank one is none, as to Dub: forms and user models have them."""
-    if isinstance(value, str) and not value.strip():
-        return None
-    _check_text(field, value, limit)
-    return value  # type: ignore[no-any-return]
-
-
-def _check_optional(field: str, value: object, limit: int | None) -> None:
-    if value is not None:
-        _check_text(field, value, limit)
-
-
-def _check_choice(field: str, value: object, allowed: tuple[str, ...]) -> None:
-    if not isinstance(value, str) or value not in allowed:
-        raise EventError(field, value, f"must be one of {', '.join(allowed)}")
-
-
-def _checked_int(field: str, value: object, lowest: int, highest: int, rule: str) -> int:
-    number = value if type(value) is int else _whole(value)
-    if number is None or not lowest <= number <= highest:
-        raise EventError(field, value, rule)
-    return number
-
-
-def _whole(value: Any) -> int | None:
-    """Return a whole number of any type, such as numpy's, as an int."""
-    if isinstance(value, bool):  # an int to Python, but ``amount=True`` is never meant
-        return None
-    try:
-        return operator.index(value)
-    except TypeError:
-        return None
+        object.__setattr__(event, "metadata", checked_metadata(event.metadata))
 
 
 def _amount_rule(currency: str) -> str:
@@ -247,72 +192,3 @@ def _checked_currency(value: object) -> str:
     if isinstance(value, str) and (code := value.lower()) in CURRENCIES:
         return code
     raise EventError("currency", value, "must be a three-letter ISO 4217 code such as usd, eur or jpy")
-
-
-def _checked_metadata(value: object) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise EventError("metadata", value, "must be a JSON object (a dict)")
-    copied: dict[str, Any] = _checked_json("metadata", value, 0)
-    size = _javascript_length(json.dumps(copied, ensure_ascii=False, separators=(",", ":")))
-    if size > MAX_METADATA:
-        raise EventError(
-            "metadata", value, f"must be at most {MAX_METADATA:,} characters as JSON, not {size:,}"
-        )
-    return copied
-
-
-def _javascript_length(text: str) -> int:
-    # Dub counts UTF-16 code units: an emoji is two
-    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
-
-
-def _checked_json(path: str, value: Any, depth: int) -> Any:
-    """Return a deep copy of ``value``, so that a later change by the caller cannot reach a frozen event."""
-    if depth > MAX_DEPTH:
-        raise EventError(path, value, f"must not be nested deeper than {MAX_DEPTH} levels")
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        if value.bit_length() > MAX_BITS:
-            raise EventError(path, value, "must be a number below 2**1023; JSON's go no further")
-        return value
-    if isinstance(value, str):
-        _check_unicode(path, value)
-        return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise EventError(path, value, "must be a finite number; JSON has no NaN and no Infinity")
-        return value
-    if isinstance(value, Mapping):
-        return {_checked_name(path, k): _checked_json(f"{path}.{k}", v, depth + 1) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_checked_json(f"{path}[{i}]", item, depth + 1) for i, item in enumerate(value)]
-    if (number := _whole(value)) is not None:
-        return _checked_json(path, number, depth)
-    raise EventError(path, value, f"must be a JSON value, not {_type(value)}{_hint(value)}")
-
-
-def _type(value: object) -> str:
-    kind = type(value)
-    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
-
-
-def _hint(value: object) -> str:
-    """Say what would do in place of the usual values that JSON and Dub do not have."""
-    from decimal import Decimal
-    from uuid import UUID
-
-    if hasattr(value, "isoformat"):
-        return "; pass value.isoformat()"
-    if isinstance(value, (set, frozenset)):
-        return "; pass list(value)"
-    if isinstance(value, (Decimal, UUID)) or _whole(value) is not None:
-        return "; pass str(value)"
-    return ""
-
-
-def _checked_name(path: str, name: object) -> str:
-    if not isinstance(name, str):
-        raise EventError(path, name, "must have strings as keys")
-    _check_unicode(path, name)
-    return name

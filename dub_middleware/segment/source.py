@@ -22,6 +22,7 @@ from dub_middleware.conversions.currencies import in_major_units
 from dub_middleware.conversions.destinations.segment import DUB_ACTIONS, MAX_EVENT, Revenue, Segment
 from dub_middleware.conversions.outbox import NewRow, Outbox, open_outbox, storable
 from dub_middleware.conversions.worker import OnError, Reporter, Timing, Worker
+from dub_middleware.conversions.worker.delivering import Delivering
 from dub_middleware.errors import PayloadError
 from dub_middleware.webhooks import (
     LeadCreated,
@@ -52,7 +53,7 @@ class _Calls(Segment):
     name = "dub-source"
 
 
-class DubSource:
+class DubSource(Delivering):
     """Send what Dub's webhooks tell to a Segment source, through a durable outbox.
 
     An instance is a handler for `WebhookApp`; each webhook is stored before Dub gets its 200 and is delivered
@@ -131,16 +132,6 @@ class DubSource:
             **_common(event),
         }
         return [{**identify, "messageId": f"{event.id}-identify"}, track]
-
-    def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until everything is settled, up to ``timeout`` seconds; return whether that came true."""
-        return self._worker.flush(timeout)
-
-    def close(self, timeout: float = 2.0) -> None:
-        """Deliver what can be delivered in ``timeout`` seconds and stop; the rest stays in the outbox."""
-        if self._worker.close(timeout):
-            self._segment.close()
-            self._outbox.close()
 
     def _revenue_of(self, event: WebhookEvent) -> dict[str, Any]:
         if not isinstance(event, SaleCreated):

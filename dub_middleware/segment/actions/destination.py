@@ -6,7 +6,6 @@ import hashlib
 import time
 import uuid
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from dub_middleware.conversions.destinations import Sender
@@ -14,6 +13,7 @@ from dub_middleware.conversions.destinations.dub import DUB, DubAPI
 from dub_middleware.conversions.http import HTTPClient
 from dub_middleware.conversions.outbox import NewRow, Outbox, open_outbox, storable
 from dub_middleware.conversions.worker import OnError, Reporter, Timing, Worker
+from dub_middleware.conversions.worker.delivering import Delivering
 from dub_middleware.errors import MappingError
 from dub_middleware.segment.actions.fields import NAME, default_mappings
 from dub_middleware.segment.actions.mappings import ActionMapping, compile_mappings
@@ -41,7 +41,7 @@ class _Requests(DubAPI):
         self._http = HTTPClient(connections=2 * self.concurrency, user_agent="Segment (Actions)")
 
 
-class DubActions:
+class DubActions(Delivering):
     """Segment's destination Dub (Actions): events become leads and sales as Segment's cloud makes them.
 
     ``api_key``, ``base_url`` and ``rate_limit`` are those of `DubAPI`. ``mappings`` is a list such as
@@ -118,24 +118,6 @@ class DubActions:
             self._outbox.put(rows)
             self._worker.wake()
         return outcomes
-
-    def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until everything is settled, up to ``timeout`` seconds; return whether that came true."""
-        return self._worker.flush(timeout)
-
-    def close(self, timeout: float = 2.0) -> None:
-        """Deliver what can be delivered in ``timeout`` seconds and stop; the rest stays in the outbox."""
-        if self._worker.close(timeout):
-            self._sender.close()
-            self._outbox.close()
-
-    def __enter__(self) -> DubActions:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _not_an_object(event: Any) -> str:

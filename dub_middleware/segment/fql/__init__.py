@@ -24,8 +24,8 @@ class Subscription:
 
     def __init__(self, text: str) -> None:
         parsed = parse(lex(text))
-        self.text = text
-        self.notes = tuple(parsed.notes)
+        self.text: str = text
+        self.notes: tuple[str, ...] = tuple(parsed.notes)
         self._condition = parsed.condition
         self._matches = predicate(parsed.condition)
 

@@ -8,13 +8,13 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.http import HTTP_STATUS_CODES
 
 from dub_middleware.conversions.outbox import Durability, NewRow, Outbox, open_outbox
 from dub_middleware.conversions.worker import OnError, Reporter, Timing, Worker
+from dub_middleware.conversions.worker.delivering import Delivering
 from dub_middleware.cookies import click_id_cookie
 from dub_middleware.errors import ConfigError, DeliveryError, EventError, OutboxError
 from dub_middleware.segment.actions import DubActions
@@ -80,7 +80,7 @@ def create_gateway(
     )
 
 
-class Gateway:
+class Gateway(Delivering):
     """See `create_gateway`. Events are committed to the outbox before the 200, and delivered from there.
 
     What Segment would answer 200 to and drop is told to the log and to ``on_error``.
@@ -124,25 +124,6 @@ class Gateway:
     def start(self) -> None:
         """Begin with what an earlier process has left, before the first request does; cheap when it runs."""
         self._worker.start()
-
-    def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until everything is settled, up to ``timeout`` seconds; return whether that came true."""
-        return self._worker.flush(timeout)
-
-    def close(self, timeout: float = 2.0) -> None:
-        """Deliver what can be delivered in ``timeout`` seconds and stop; the rest stays in the outbox."""
-        if self._worker.close(timeout):
-            for destination in self._destinations:
-                destination.close()
-            self._outbox.close()
-
-    def __enter__(self) -> Gateway:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # -- inside --------------------------------------------------------------------------------
 
