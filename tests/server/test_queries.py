@@ -12,7 +12,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dub_middleware.server.queries import Counts, Filter, Interval, MetadataFilter, Queries, Range, add_up
+from dub_middleware.server.queries import (
+    Comparison,
+    Counts,
+    Filter,
+    Interval,
+    MetadataFilter,
+    Queries,
+    Range,
+    add_up,
+)
 from dub_middleware.server.store import Context, CustomerDetails, Event, Link, Store
 from standing_clock import Clock
 
@@ -153,8 +162,67 @@ class TestSeries:
         assert before.until - before.start <= period.until - period.start + timedelta(hours=1)
         assert world.queries.totals(before) == counted(within(world, before))
 
+    @pytest.mark.parametrize("interval", ["7d", "30d", "90d", "1y", "qtd", "all"])
+    def test_another_cut_counts_the_same(self, world: World, zone: str, interval: Interval) -> None:
+        whole = world.queries.period(interval, timezone=zone)
+        assert whole.granularity in whole.granularities
+        for step in whole.granularities:
+            period = whole.by(step)
+            points = world.queries.timeseries(period)
+            assert add_up(point.counts for point in points) == world.queries.totals(whole)
+            assert sum(point.is_partial for point in points) == 1
+            if step == "week":
+                assert {point.start.weekday() for point in points[1:]} == {0}
+
+    @pytest.mark.parametrize("interval", ["today", "yesterday", "24h", "7d", "30d", "90d", "qtd"])
+    @pytest.mark.parametrize("comparison", ["weekdays", "year"])
+    def test_a_range_is_compared_bucket_by_bucket(
+        self, world: World, zone: str, interval: Interval, comparison: Comparison
+    ) -> None:
+        period = world.queries.period(interval, timezone=zone)
+        before = period.previous(comparison)
+        assert world.queries.totals(before) == counted(within(world, before))
+        pairs = list(zip(world.queries.timeseries(period), world.queries.timeseries(before), strict=False))
+        if period.granularity == "day":
+            assert len(pairs) == len(period.edges()) - 1
+        for new, old in pairs[:20]:
+            if comparison == "weekdays":
+                assert new.start.weekday() == old.start.weekday()
+            elif interval != "24h":
+                assert (new.start.month, new.start.day) == (old.start.month, old.start.day)
+
 
 class TestRanges:
+    @pytest.mark.parametrize(
+        ("interval", "first", "until"),
+        [
+            pytest.param("7d", "2026-03-04T00:00", "2026-03-11T12:00", id="a week ago"),
+            pytest.param("30d", "2026-01-12T00:00", "2026-02-11T12:00", id="five weeks ago"),
+            pytest.param("90d", "2025-09-18T00:00", "2025-12-17T12:00", id="thirteen weeks ago"),
+            pytest.param("yesterday", "2026-03-10T00:00", "2026-03-11T00:00", id="the day a week before"),
+        ],
+    )
+    def test_the_same_weekdays_are_the_nearest_that_went_before(
+        self, queries: Queries, interval: Interval, first: str, until: str
+    ) -> None:
+        before = queries.period(interval, timezone="UTC").previous("weekdays")
+        assert [f"{moment:%Y-%m-%dT%H:%M}" for moment in (before.start, before.until)] == [first, until]
+
+    def test_the_year_before_a_leap_day_is_a_day_shorter(self, queries: Queries) -> None:
+        start, end = (datetime(2024, *day, 12, tzinfo=timezone.utc) for day in ((2, 29), (3, 1)))
+        before = queries.period(start=start, end=end, timezone="UTC").previous("year")
+        assert (before.start.isoformat(), before.end.isoformat()) == (
+            "2023-02-28T00:00:00+00:00",
+            "2023-03-02T00:00:00+00:00",
+        )
+
+    def test_what_does_not_fit_a_range_leaves_it_as_it_is(self, queries: Queries) -> None:
+        assert queries.period("24h").granularities == ("hour",)
+        assert queries.period("7d").granularities == ("hour", "day")
+        assert queries.period("30d").granularities == ("day", "week")
+        assert queries.period("1y").granularities == ("day", "week", "month")
+        assert queries.period("24h").by("month") == queries.period("24h")
+
     @pytest.mark.parametrize(
         ("start", "end", "zone", "hours"),
         [

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from flask import Blueprint, Response
 
 from dub_middleware.server.dashboard import drawing, empty, formats
-from dub_middleware.server.dashboard.breakdown import (
-    CARD_CHOICES,
-    CARD_ROWS,
-    CARDS,
-    GROUPINGS,
-    METRICS,
-    Card,
-    Grouping,
-    Row,
-    rows,
-)
+from dub_middleware.server.dashboard.breakdown import CARD_ROWS, Row, rows
 from dub_middleware.server.dashboard.exports import csv_response
 from dub_middleware.server.dashboard.filters import Scope
+from dub_middleware.server.dashboard.groupings import CARD_CHOICES, CARDS, GROUPINGS, METRICS, Card, Grouping
 from dub_middleware.server.dashboard.menus import chips
 from dub_middleware.server.dashboard.numbers import numbers
 from dub_middleware.server.dashboard.pages import answer, current_scope, current_server, page
-from dub_middleware.server.dashboard.words import PRESETS, dates, range_name
-from dub_middleware.server.queries import Counts
+from dub_middleware.server.dashboard.words import COMPARISONS, PRESETS, dates, range_name
+from dub_middleware.server.queries import Comparison, Counts, Granularity
 
 blueprint = Blueprint("analytics", __name__)
 
@@ -34,7 +25,8 @@ CHOICES = {
     "view": ("series", "funnel"),
     "metric": METRICS,
     "unit": ("amount", "count"),
-    "compare": ("", "previous"),
+    "by": ("", *get_args(Granularity)),
+    "compare": ("", *get_args(Comparison)),
     "show": ("chart", "table"),
     **CARD_CHOICES,
 }
@@ -72,6 +64,7 @@ def index() -> Response:
         dates=dates(found.period),
         previous_dates=dates(found.previous_period),
         presets=PRESETS,
+        comparisons=COMPARISONS,
         offset=formats.offset(server.queries.now(), scope.zone),
         chips=chips(scope, "analytics.index"),
         tabs=drawing.metric_tabs(scope, found, currency),

@@ -29,10 +29,10 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One series. ``so_far`` is the last piece, of a bucket that is not over; ``area`` reaches the bottom."""
+    """One series. ``dashed`` are the pieces to buckets that are not whole; ``area`` reaches the bottom."""
 
     path: str
-    so_far: str
+    dashed: str
     area: str
 
 
@@ -48,7 +48,7 @@ class Tick:
 
 def scale(highest: float, *, unit: float = 1) -> Scale:
     """The axis for values up to ``highest``: round numbers, never below ``unit`` apart."""
-    step = max(_round_up(highest / _LINES), unit)
+    step = max(_round_up(highest / _LINES, unit), unit)
     lines = max(1, math.ceil(highest / step)) if highest else _LINES
     lines = max(lines, 2)
     return Scale(step * lines, tuple(step * index for index in range(lines, -1, -1)))
@@ -59,8 +59,10 @@ def x(index: int, count: int) -> float:
     return index / (count - 1) if count > 1 else 0.5
 
 
-def line(values: Sequence[float], axis: Scale, *, slots: int, so_far: bool = False) -> Line:
-    """Draw ``values`` from the left over a plot of ``slots`` buckets; ``so_far``: the last is open."""
+def line(
+    values: Sequence[float], axis: Scale, *, slots: int, begins_cut: bool = False, ends_cut: bool = False
+) -> Line:
+    """Draw ``values`` from the left over a plot of ``slots`` buckets; a cut one is not a whole bucket."""
     points = [
         (_round(x(index, slots) * WIDTH), _round(axis.y(value) * HEIGHT))
         for index, value in enumerate(values)
@@ -71,26 +73,29 @@ def line(values: Sequence[float], axis: Scale, *, slots: int, so_far: bool = Fal
         # a bucket alone has no slope: a stroke from edge to edge of its slot
         (_, height) = points[0]
         points = [(0, height), (WIDTH if slots == 1 else _round(WIDTH / slots / 2), height)]
-    solid = points[:-1] if so_far and len(values) > 1 else points
     area = f"{_path(points)}V{HEIGHT}H{points[0][0]:g}Z"
+    if len(values) == 1:
+        return Line(_path(points), "", area)
+    solid = points[1 if begins_cut else 0 : -1 if ends_cut else None]
+    pieces = ([points[:2]] if begins_cut else []) + ([points[-2:]] if ends_cut else [])
     return Line(
         path=_path(solid) if len(solid) > 1 else "",
-        so_far=_path(points[-2:]) if so_far and len(values) > 1 else "",
+        dashed="".join(_path(piece) for piece in pieces),
         area=area,
     )
 
 
-def ticks(count: int, *, most: int = 7, from_start: bool = False) -> list[Tick]:
+def ticks(count: int, *, most: int = 7, from_start: bool = False, among: Sequence[int] = ()) -> list[Tick]:
     """Spread at most ``most`` labels over ``count`` buckets, every second of them minor.
 
-    The last bucket has one, or with ``from_start`` the first.
+    The last bucket has one, or with ``from_start`` the first; ``among`` names those that may have one.
     """
-    if count <= 0:
+    places = among or range(count)
+    if not places:
         return []
-    step = max(1, math.ceil((count - 1) / (most - 1))) if count > most else 1
-    indexes = range(0, count, step) if from_start else range(count - 1, -1, -step)
+    step = max(1, math.ceil((len(places) - 1) / (most - 1))) if len(places) > most else 1
     found = []
-    for place, index in enumerate(indexes):
+    for place, index in enumerate(places[::step] if from_start else places[::-step]):
         where = x(index, count)
         anchor = "start" if where < 0.04 else "end" if where > 0.96 else "middle"
         found.append(Tick(index, _round(where * 100), anchor, place % 2 == 1))
@@ -154,9 +159,10 @@ def _round(value: float) -> float:
     return round(value, 2)
 
 
-def _round_up(value: float) -> float:
-    """The next of 1, 2, 5 times a power of ten."""
+def _round_up(value: float, unit: float) -> float:
+    """The next of 1, 2, 5 times a power of ten, or of 2.5 where that is a whole number of units."""
     if value <= 0:
         return 0
     power = float(10 ** math.floor(math.log10(value)))
-    return next(factor * power for factor in (1, 2, 5, 10) if value <= factor * power * (1 + 1e-9))
+    steps = (factor * power for factor in (1, 2, 2.5, 5, 10) if factor != 2.5 or factor * power % unit == 0)
+    return next(step for step in steps if value <= step * (1 + 1e-9))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from dub_middleware.server.dashboard import charts, formats
-from dub_middleware.server.dashboard.breakdown import METRICS, measure
+from dub_middleware.server.dashboard.breakdown import measure
 from dub_middleware.server.dashboard.filters import Scope
+from dub_middleware.server.dashboard.groupings import METRICS
 from dub_middleware.server.dashboard.numbers import Numbers
 from dub_middleware.server.dashboard.words import StepWords, step_words
-from dub_middleware.server.queries import Counts, Step
+from dub_middleware.server.queries import Counts, Range, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +106,40 @@ def chart(scope: Scope, found: Numbers, currency: str) -> Chart:
     slots = len(found.points)
     buckets = [_bucket(index, found, values, olds, axis, (metric, unit, currency)) for index in range(slots)]
     shown = [value for value, is_past in zip(values, past, strict=True) if is_past]
-    is_open = any(point.is_partial for point in found.points)
     return Chart(
         axis=[_axis_label(value, is_money, currency) for value in axis.ticks],
-        line=charts.line(shown, axis, slots=slots, so_far=is_open),
+        line=charts.line(
+            shown,
+            axis,
+            slots=slots,
+            begins_cut=bool(buckets) and buckets[0].state == "cut",
+            ends_cut=bool(shown) and buckets[len(shown) - 1].state != "",
+        ),
         previous=charts.line(olds[:slots], axis, slots=slots) if olds else None,
-        ticks=[
-            (tick, formats.tick(found.points[tick.index].start, found.period.granularity))
-            for tick in charts.ticks(slots, from_start=len(shown) < slots)
-        ],
+        ticks=_ticks(found, from_start=len(shown) < slots),
         buckets=buckets,
         last=buckets[len(shown) - 1] if shown else None,
         summary=_summary(scope, found, buckets[: len(shown)], values, currency),
     )
+
+
+def _ticks(found: Numbers, *, from_start: bool) -> list[tuple[charts.Tick, str]]:
+    """The labels below the plot; hours of more than two days are told by their midnights."""
+    starts, granularity = [point.start for point in found.points], found.period.granularity
+    days = [at for at, start in enumerate(starts) if at and start.date() != starts[at - 1].date()]
+    among = days if granularity == "hour" and len(days) > 2 else ()
+    ticks = charts.ticks(len(starts), from_start=from_start, among=among)
+    first = min((tick.index for tick in ticks), default=0)
+    return [
+        (tick, formats.tick(start, granularity, with_year=tick.index == first or start.month == 1))
+        for tick in ticks
+        for start in (starts[tick.index],)
+    ]
+
+
+def _label(period: Range, edges: Sequence[datetime], index: int) -> str:
+    start, last = edges[index], edges[index + 1] - timedelta(milliseconds=1)
+    return formats.bucket(start.astimezone(period.zone), last.astimezone(period.zone), period.granularity)
 
 
 def _bucket(
@@ -126,20 +150,25 @@ def _bucket(
     axis: charts.Scale,
     how: tuple[str, str, str],
 ) -> Bucket:
-    point, granularity = found.points[index], found.period.granularity
+    point, edges = found.points[index], found.period.edges()
     is_future = point.start > found.period.now
+    is_cut = found.period.is_cut(edges[index], edges[index + 1])
     old = olds[index] if index < len(olds) else None
     return Bucket(
-        label=formats.bucket(point.start, granularity),
+        label=_label(found.period, edges, index),
         x=round(charts.x(index, len(values)) * 100, 2),
         y=round(axis.y(values[index]) * 100, 2),
         counts=point.counts,
         value="" if is_future else write(values[index], *how),
-        state="future" if is_future else "so far" if point.is_partial else "",
-        previous_label="" if old is None else formats.bucket(found.previous_points[index].start, granularity),
+        state="future" if is_future else "so far" if point.is_partial else "cut" if is_cut else "",
+        previous_label=""
+        if old is None
+        else _label(found.previous_period, found.previous_period.edges(), index),
         previous_value="" if old is None else write(old, *how),
         previous_y=None if old is None else round(axis.y(old) * 100, 2),
-        change=None if old is None or is_future or point.is_partial else formats.change(values[index], old),
+        change=None
+        if old is None or is_future or is_cut or point.is_partial
+        else formats.change(values[index], old),
     )
 
 
@@ -169,31 +198,24 @@ class FunnelStep:
     step: Step
     metric: str
     rate: str
-    before_rate: str
-    words: StepWords | None
-    revenue: str
+    words: StepWords
     band: charts.Band
 
 
 def funnel(found: Numbers, currency: str) -> list[FunnelStep]:
     bands = charts.funnel([step.count for step in found.steps])
-    drawn = []
-    for index, step in enumerate(found.steps):
-        revenue = ""
-        if step.name == "sales" and step.count:
-            total, average = found.totals.sale_amount, round(found.totals.sale_amount / step.count)
-            revenue = f"{formats.money(total, currency)} revenue, {formats.money(average, currency)} a sale"
-        drawn.append(
-            FunnelStep(
-                step=step,
-                metric=step.name,
-                rate=formats.percent(step.of_first),
-                before_rate=formats.percent(found.previous_steps[index].of_first)
-                if found.previous_steps
-                else "",
-                words=step_words(found.steps[index - 1], step) if index else None,
-                revenue=revenue,
-                band=bands[index],
-            )
+    return [
+        FunnelStep(
+            step=step,
+            metric=step.name,
+            rate=formats.percent(step.of_first),
+            words=step_words(
+                step,
+                found.steps[index - 1] if index else None,
+                compared=found.previous_steps[index] if found.previous_steps else None,
+                revenue=(found.totals.sale_amount, currency),
+            ),
+            band=bands[index],
         )
-    return drawn
+        for index, step in enumerate(found.steps)
+    ]

@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 from flask import url_for
@@ -21,6 +21,9 @@ from werkzeug.datastructures import MultiDict
 
 from dub_middleware.server.queries import EARLIEST, FIELDS, Filter, Filters, Interval, Queries, Range
 from dub_middleware.server.store.words import plain
+
+if TYPE_CHECKING:
+    from dub_middleware.server.queries import Granularity
 
 INTERVALS: tuple[Interval, ...] = get_args(Interval)
 
@@ -83,9 +86,12 @@ class Scope:
     def period(self, queries: Queries) -> Range:
         """The range of time that every number of the page is about."""
         if self.start is None or self.end is None:
-            return queries.period(self.interval, timezone=self.zone.key)
-        first, last = (datetime.combine(day, time(12), self.zone) for day in (self.start, self.end))
-        return queries.period(start=first, end=last, timezone=self.zone.key)
+            found = queries.period(self.interval, timezone=self.zone.key)
+        else:
+            first, last = (datetime.combine(day, time(12), self.zone) for day in (self.start, self.end))
+            found = queries.period(start=first, end=last, timezone=self.zone.key)
+        step = cast("Granularity | None", self.choices.get("by"))
+        return found.by(step) if step else found
 
     def url(self, endpoint: str, **changes: object) -> str:
         """The address of a page in this state; a change to None takes a parameter away."""

@@ -112,18 +112,29 @@ def change(now: int, before: int) -> Change | None:
     return Change(figure, "up" if rate > 0 else "down")
 
 
-def bucket(start: datetime, granularity: Granularity) -> str:
-    """Name a bucket of a chart in full: "Wed, Mar 18, 14:00", "Wed, Mar 18, 2026", "March 2026"."""
+def bucket(start: datetime, last: datetime, granularity: Granularity) -> str:
+    """Name a bucket of a chart in full, from its first moment and one of its last day.
+
+    "Wed, Mar 18, 14:00", "Wed, Mar 18, 2026", "Mar 16 – Mar 22, 2026", "March 2026". An hour that the clock
+    shows twice says which one it is; a month that is cut is named by its days.
+    """
     if granularity == "hour":
-        return f"{start:%a, %b} {start.day}, {start:%H:%M}"
-    return f"{start:%a, %b} {start.day}, {start.year}" if granularity == "day" else f"{start:%B %Y}"
+        is_twice = start.replace(fold=0).utcoffset() != start.replace(fold=1).utcoffset()
+        return f"{start:%a, %b} {start.day}, {start:%H:%M}{f' {start:%Z}' if is_twice else ''}"
+    if granularity == "day":
+        return f"{start:%a, %b} {start.day}, {start.year}"
+    if granularity == "month" and start.day == 1 and (last + timedelta(days=1)).day == 1:
+        return f"{start:%B %Y}"
+    return span(start, last)
 
 
-def tick(start: datetime, granularity: Granularity) -> str:
-    """Name a bucket below the axis, as short as it can be."""
+def tick(start: datetime, granularity: Granularity, *, with_year: bool = True) -> str:
+    """Name a bucket below the axis, as short as it can be; ``with_year`` is about months."""
     if granularity == "hour":
         return f"{start:%H:%M}" if start.hour or start.minute else f"{start:%b} {start.day}"
-    return f"{start:%b} {start.day}" if granularity == "day" else f"{start:%b %Y}"
+    if granularity == "month":
+        return f"{start:%b %Y}" if with_year else f"{start:%b}"
+    return f"{start:%b} {start.day}"
 
 
 def day(moment: datetime) -> str:
@@ -185,9 +196,11 @@ def value(field: str, raw: str) -> str:
         return place(field, raw)
     if field == "trigger":
         return TRIGGERS.get(raw, raw)
+    if raw == "(direct)":
+        return "Direct"
     if field in ("referer_url", "url", "base_url"):
         return raw.removeprefix("https://").removeprefix("http://").removesuffix("/")
-    return {"(direct)": "Direct"}.get(raw, raw)
+    return raw
 
 
 def _short(value: Decimal) -> str:

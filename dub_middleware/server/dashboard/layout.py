@@ -147,7 +147,9 @@ def _explain(error: HTTPException) -> Response | HTTPException:
     if isinstance(error, InternalServerError):
         return _error(500, "Something went wrong here", "The log of the server says what.")
     titles = {404: "There is no such page", 405: "This is not how this page is asked for"}
-    return _error(error.code, titles.get(error.code, error.name), error.description or "")
+    is_ours = error.description != type(error).description
+    told = error.description if is_ours else "The address may be mistyped, or what was here is gone."
+    return _error(error.code, titles.get(error.code, error.name), told or "")
 
 
 def _refuse(error: ScopeError) -> Response:

@@ -12,8 +12,8 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from dub_middleware.server.dashboard import formats
-from dub_middleware.server.dashboard.breakdown import GROUPINGS, name_of
 from dub_middleware.server.dashboard.filters import LABELS, Scope, address
+from dub_middleware.server.dashboard.groupings import GROUPINGS, name_of
 from dub_middleware.server.dashboard.pages import answer, current_server, page, viewer_zone
 
 blueprint = Blueprint("menus", __name__)
@@ -37,23 +37,25 @@ _OWN = ("field", "verb", "value", "to")
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """A filter in words, and the address of the page without it."""
+    """A filter in words, and the addresses of the page without it and with its opposite."""
 
     name: str
     verb: str
     value: str
     remove: str
+    flip: str
 
 
-def chips(scope: Scope, endpoint: str) -> list[Chip]:
-    """The filters of a scope."""
+def chips(scope: Scope, endpoint: str, **place: str) -> list[Chip]:
+    """The filters of a scope, on the page that ``endpoint`` and ``place`` name."""
     store = current_server().store
     return [
         Chip(
             name=LABELS.get(field, field),
             verb="is not" if chosen.exclude else "is",
             value=" or ".join(name_of(store, field, value) for value in chosen.values),
-            remove=scope.with_filter(field, ()).url(endpoint),
+            remove=scope.with_filter(field, ()).url(endpoint, **place),
+            flip=scope.with_filter(field, chosen.values, exclude=not chosen.exclude).url(endpoint, **place),
         )
         for field, chosen in scope.filters.items()
     ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import cast
 
 from dub_middleware.server.dashboard.filters import Scope
-from dub_middleware.server.queries import Counts, Point, Queries, Range, Step, add_up, steps
+from dub_middleware.server.queries import Comparison, Counts, Point, Queries, Range, Step, add_up, steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +27,9 @@ class Numbers:
 def numbers(queries: Queries, scope: Scope) -> Numbers:
     """Ask for the numbers of a scope; the totals are the sum of the points, and none of the future counts."""
     period = scope.period(queries)
-    previous = period.previous()
-    is_compared = bool(scope.choices.get("compare"))
+    comparison = cast("Comparison | None", scope.choices.get("compare"))
+    previous = period.previous(comparison or "previous")
+    is_compared = comparison is not None
     points = queries.timeseries(period, scope.filters)
     totals = add_up(point.counts for point in points)
     before = queries.totals(dataclasses.replace(previous, end=previous.until), scope.filters)

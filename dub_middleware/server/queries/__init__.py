@@ -38,6 +38,7 @@ from dub_middleware.server.queries.filters import (
 )
 from dub_middleware.server.queries.ranges import (
     EARLIEST,
+    Comparison,
     Granularity,
     Interval,
     Range,
@@ -55,6 +56,7 @@ __all__ = [
     "EARLIEST",
     "FIELDS",
     "GROUPS",
+    "Comparison",
     "Counts",
     "Filter",
     "Filters",

@@ -1,4 +1,4 @@
-"""How many: totals, by the hour, day or month, and by whatever events have in common."""
+"""How many: totals, by the hour, day, week or month, and by whatever events have in common."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def series(connection: sa.Connection, period: Range, selection: Selection) -> li
     """One point for each bucket of the range, also where nothing happened."""
     edges = period.edges()
     # months are of many lengths, days of two or three: SQL numbers days, Python adds them up
-    steps = period.edges("day") if period.granularity == "month" else edges
+    steps = period.edges("day") if period.granularity in ("week", "month") else edges
     source, when, unit = _source(selection)
     numbered = runs(steps)
     index = _index(when, numbered, unit)

@@ -54,7 +54,9 @@ export async function refresh(selector) {
   if (!ok || running || !old || !fresh) return;
   const place = focusPlace(old);
   const before = totals(old);
+  const open = [...old.querySelectorAll("details[id][open]")].map((found) => found.id);
   old.replaceChildren(...fresh.childNodes);
+  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   restoreFocus(old, place);
   for (const [name, element] of totals(old)) {
     if (before.get(name)?.textContent !== element.textContent) element.classList.add("is-changed");

@@ -65,6 +65,19 @@ def test_the_change_is_against_as_much_of_the_period_before(
     assert sum(point["counts"]["clicks"] for point in found["previousTimeseries"]) == 2, "its whole line"
 
 
+def test_the_range_is_cut_and_compared_as_the_address_says(client: Client, history: int) -> None:
+    found = data(client, "interval=90d&by=week&compare=weekdays")
+    assert found["granularity"] == "week"
+    assert [point["start"][:10] for point in found["timeseries"][-2:]] == ["2026-03-09", "2026-03-16"]
+    assert len(found["timeseries"]) == len(found["previousTimeseries"])
+    assert found["totals"]["clicks"] == 84
+    assert data(client, "interval=24h&by=month")["granularity"] == "hour", "what does not fit is left out"
+    year = data(client, "compare=year")
+    assert year["previousTimeseries"][0]["start"].startswith("2025-02-16")
+    for wrong in ("by=minute", "compare=never"):
+        assert client.get(f"/analytics.json?{wrong}").status_code == 400
+
+
 def test_filters_hold_in_every_number_and_several_values_are_one_of_them(
     client: Client, history: int
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from dub_middleware.server.dashboard import charts, formats
 from dub_middleware.server.dashboard.words import step_words
-from dub_middleware.server.queries import Counts, steps
+from dub_middleware.server.queries import Counts, Granularity, steps
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,9 @@ from dub_middleware.server.queries import Counts, steps
         (59, 1, (60, 40, 20, 0)),
         (60, 1, (60, 40, 20, 0)),
         (1001, 1, (1500, 1000, 500, 0)),
-        (9_900, 100, (10_000, 5_000, 0)),
+        (9_900, 100, (10_000, 7_500, 5_000, 2_500, 0)),
+        (9, 1, (10, 5, 0)),
+        (90, 1, (100, 75, 50, 25, 0)),
         (50, 100, (200, 100, 0)),
     ],
 )
@@ -39,8 +41,10 @@ def test_a_line_rests_on_zero_and_its_last_piece_is_apart_while_the_bucket_is_op
     closed = charts.line([0, 4, 2], axis, slots=3)
     assert closed.path == "M0,100L500,0L1000,50"
     assert closed.area == "M0,100L500,0L1000,50V100H0Z"
-    opened = charts.line([0, 4, 2], axis, slots=3, so_far=True)
-    assert (opened.path, opened.so_far) == ("M0,100L500,0", "M500,0L1000,50")
+    opened = charts.line([0, 4, 2], axis, slots=3, ends_cut=True)
+    assert (opened.path, opened.dashed) == ("M0,100L500,0", "M500,0L1000,50")
+    both = charts.line([0, 4, 2], axis, slots=3, begins_cut=True, ends_cut=True)
+    assert (both.path, both.dashed) == ("", "M0,100L500,0M500,0L1000,50")
     today = charts.line([0, 4], axis, slots=5)
     assert today.area.endswith("L250,0V100H0Z"), "what is to come has its place and no value"
 
@@ -73,6 +77,7 @@ def test_a_funnel_shows_the_least_that_is_there_and_nothing_of_nothing() -> None
     [
         ((100, 10, 1), "10% of clicks became leads", "90 dropped off (90%)"),
         ((100, 0, 0), "0% of clicks became leads", "100 dropped off (100%)"),
+        ((1, 0, 0), "0% of clicks became leads", "1 dropped off (100%)"),
         ((10_000, 1, 0), "< 0.1% of clicks became leads", "9,999 dropped off (> 99.9%)"),
         ((3, 3, 0), "100% of clicks became leads", "None dropped off"),
         ((2, 5, 0), "More leads than clicks", ""),
@@ -82,8 +87,54 @@ def test_a_funnel_shows_the_least_that_is_there_and_nothing_of_nothing() -> None
 )
 def test_a_step_is_told_in_words(counts: tuple[int, int, int], kept: str, lost: str) -> None:
     first, second, _ = steps(Counts(*counts))
-    told = step_words(first, second)
+    told = step_words(second, first)
     assert (told.kept, told.lost) == (kept, lost)
+
+
+def test_a_step_is_told_with_what_it_was_before() -> None:
+    clicks, leads, sales = steps(Counts(100, 10, 20, 50_000))
+    old_clicks, old_leads, old_sales = steps(Counts(50, 10, 5, 900))
+    assert step_words(clicks, None, compared=old_clicks).notes == ("50 before",)
+    assert step_words(leads, clicks, compared=old_leads).notes == ("20% before",)
+    told = step_words(sales, leads, compared=old_sales, revenue=(50_000, "eur"))
+    assert told.kept == "More sales than leads"
+    assert told.notes[:3] == (
+        "50% before",
+        "20% of all clicks, 10% before",
+        "€500.00 revenue, €25.00 a sale",
+    )
+    nothing = steps(Counts())
+    assert step_words(leads, clicks, compared=nothing[1]).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("start", "last", "granularity", "text"),
+    [
+        ("2026-03-18T14:00", "2026-03-18T14:59", "hour", "Wed, Mar 18, 14:00"),
+        ("2026-03-18", "2026-03-18", "day", "Wed, Mar 18, 2026"),
+        ("2026-03-16", "2026-03-22", "week", "Mar 16 – Mar 22, 2026"),
+        ("2025-12-29", "2026-01-04", "week", "Dec 29, 2025 – Jan 4, 2026"),
+        ("2026-03-22", "2026-03-22", "week", "Mar 22, 2026"),
+        ("2026-03-01", "2026-03-31", "month", "March 2026"),
+        ("2026-03-10", "2026-03-31", "month", "Mar 10 – Mar 31, 2026"),
+    ],
+)
+def test_a_bucket_is_named_by_what_it_covers(
+    start: str, last: str, granularity: Granularity, text: str
+) -> None:
+    first, end = datetime.fromisoformat(start), datetime.fromisoformat(last)
+    assert formats.bucket(first, end, granularity) == text
+
+
+def test_an_hour_that_the_clock_shows_twice_says_which_it_is() -> None:
+    zone = ZoneInfo("America/New_York")
+    hours = [datetime(2026, 11, 1, utc, tzinfo=timezone.utc).astimezone(zone) for utc in (4, 5, 6, 7)]
+    assert [formats.bucket(hour, hour, "hour").removeprefix("Sun, Nov 1, ") for hour in hours] == [
+        "00:00",
+        "01:00 EDT",
+        "01:00 EST",
+        "02:00",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -136,6 +187,7 @@ def test_a_change_is_told_against_before(now: int, before: int, text: tuple[str,
         ("continent", "OC", "Oceania"),
         ("trigger", "qr", "QR scan"),
         ("referer", "(direct)", "Direct"),
+        ("referer_url", "(direct)", "Direct"),
         ("url", "https://acme.test/", "acme.test"),
     ],
 )

@@ -125,6 +125,28 @@ def test_the_chart_is_read_by_keys_and_by_the_pointer(view: Page, history: int) 
     expect(tip).to_contain_text("Mon, Mar 2, 2026")
 
 
+def test_the_buckets_and_the_comparison_are_chosen_from_menus_that_stay_open_while_numbers_change(
+    view: Page, record: Record, history: int
+) -> None:
+    view.goto(f"{view.url}?interval=90d")
+    view.keyboard.press("b")
+    weeks = view.get_by_role("link", name="By week")
+    expect(weeks).to_be_visible()
+    record()
+    look_now(view)
+    expect(total(view, "clicks")).to_have_text("85")
+    expect(weeks).to_be_visible()
+    weeks.click()
+    view.wait_for_url(re.compile("by=week"))
+    expect(view.locator("[data-points] tbody tr").last).to_contain_text("Mar 16 – Mar 18, 2026 (so far)")
+    view.locator("#compare summary").click()
+    view.get_by_role("link", name="The same weekdays before").click()
+    view.wait_for_url(re.compile("compare=weekdays"))
+    expect(view.locator(".legend")).to_contain_text("Sep 18 – Dec 17, 2025")
+    view.keyboard.press("x")
+    view.wait_for_url(re.compile("by=week$"))
+
+
 def test_a_row_filters_a_second_click_and_its_chip_take_the_filter_back(view: Page, history: int) -> None:
     view.reload()
     row = view.get_by_role("link", name=re.compile("^DE ?Germany|^Germany"))
@@ -132,6 +154,11 @@ def test_a_row_filters_a_second_click_and_its_chip_take_the_filter_back(view: Pa
     chip = view.get_by_role("group", name="Filters")
     expect(chip).to_contain_text("Country is Germany")
     assert view.url.endswith("?country=DE")
+    expect(total(view, "clicks")).to_have_text("20")
+    chip.get_by_role("link", name="is", exact=True).click()
+    expect(chip).to_contain_text("Country is not Germany")
+    expect(total(view, "clicks")).to_have_text("42")
+    view.go_back()
     expect(total(view, "clicks")).to_have_text("20")
     row.click()
     expect(chip).to_be_hidden()
@@ -222,6 +249,8 @@ def test_everything_is_reached_without_javascript(context: BrowserContext, site:
     expect(page.locator(".legend")).to_contain_text("Mar 1 – Mar 18, 2026")
     page.locator("#card-places").get_by_role("link", name="View").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("By country")
+    expect(page.get_by_text("Mar 1 – Mar 18, 2026", exact=True)).to_be_visible()
+    expect(page.get_by_role("group", name="Filters")).to_contain_text("Country is Germany")
     page.goto(f"{site}/events")
     page.get_by_role("link", name="Older events").click()
     page.locator("[data-open]").first.click()
