@@ -45,6 +45,8 @@ def click_id_cookie(header: str) -> str | None:
 
 def first_cookie(header: str, name: str) -> str | None:
     """Return the value of the first cookie called *name*, as it stands in the header, or None."""
+    if f"{name}=" not in header:
+        return None
     found = re.search(rf"(?:^|;)[ \t]*{re.escape(name)}=([^;]*)", header)
     return found[1].strip(" \t") if found else None
 

@@ -47,6 +47,7 @@ RESOURCES = (
 #: endpoints of Dub's that are not served, on paths that look like those of a domain
 _OF_DUB_ALONE = frozenset(("/domains/register", "/domains/status"))
 
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _log = logging.getLogger("dub_middleware.server")
 
 
@@ -62,6 +63,11 @@ class Api:
             Rule(re.sub(r"{(\w+)}", r"<\1>", operation.route), methods=[operation.method], endpoint=operation)
             for operation in operations
         ]
+        self._fixed = {
+            (operation.method, operation.route): operation
+            for operation in operations
+            if "{" not in operation.route
+        }
         self._routes = Map(rules, strict_slashes=False, merge_slashes=False).bind("")
         self._open = {operation.route for operation in operations if operation.cors}
 
@@ -103,6 +109,8 @@ class Api:
             return _Json.of(ApiError("internal_server_error", INTERNAL).envelope, 500)
 
     def _find(self, request: ApiRequest) -> tuple[Operation, Mapping[str, str]]:
+        if (operation := self._fixed.get((request.method, request.path))) is not None:
+            return operation, {}
         try:
             return self._routes.match(request.path, request.method)
         except (NotFound, RequestRedirect):
@@ -145,6 +153,6 @@ class _Json(NamedTuple):
 
     @classmethod
     def of(cls, value: Any, status: int) -> _Json:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        text = _encoder.encode(value)
         # half a surrogate pair, which JSON can say and UTF-8 cannot, leaves as the escape it came as
         return cls(status, text.encode("utf-8", "backslashreplace"))

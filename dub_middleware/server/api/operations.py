@@ -148,7 +148,7 @@ class Resource:
 def _read_json(request: ApiRequest) -> Any:
     try:
         text = request.get_data(cache=False).decode("utf-8-sig", "replace")
-        return json.loads(text, parse_constant=_no_constant)
+        return _decoder.decode(text)
     except RequestEntityTooLarge:
         message = f"The request body is larger than {MAX_BODY} bytes."
         raise ApiError("bad_request", message, status=413) from None
@@ -158,3 +158,6 @@ def _read_json(request: ApiRequest) -> Any:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+_decoder = json.JSONDecoder(parse_constant=_no_constant)

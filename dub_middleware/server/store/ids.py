@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 import string
 import time
 from datetime import datetime, timezone
 
-_ALPHANUMERIC = string.digits + string.ascii_letters
+_ALPHANUMERIC = (string.digits + string.ascii_letters).encode()
+_LETTERS = bytes(_ALPHANUMERIC[byte % 62] for byte in range(256))
+_SURPLUS = bytes(range(256 // 62 * 62, 256))
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_BASE32 = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _CROCKFORD.encode())
 
 
 def random_text(length: int) -> str:
     """``length`` random letters and digits."""
-    # eight bytes more than needed make the digits as good as even; one call to the system instead of many
-    number = int.from_bytes(secrets.token_bytes(length + 8), "big")
-    digits = []
-    for _ in range(length):
-        number, digit = divmod(number, 62)
-        digits.append(_ALPHANUMERIC[digit])
-    return "".join(digits)
+    text = b""
+    while len(text) < length:
+        # bytes that would make the first letters likelier than the others are left out
+        text += secrets.token_bytes(length + 8).translate(_LETTERS, _SURPLUS)
+    return text[:length].decode()
 
 
 def new_click_id() -> str:
@@ -30,7 +32,8 @@ def new_click_id() -> str:
 def new_id(prefix: str) -> str:
     """``link_1KA…``: the prefix and a ULID, 26 characters that sort by time (https://github.com/ulid/spec)."""
     number = time.time_ns() // 1_000_000 << 80 | secrets.randbits(80)
-    return f"{prefix}_{''.join(_CROCKFORD[number >> shift & 31] for shift in range(125, -5, -5))}"
+    # 128 bits are 26 letters of 5 bits behind two zeros; base 32 wants whole groups of 40 bits
+    return f"{prefix}_{base64.b32encode(number.to_bytes(20, 'big'))[6:].translate(_BASE32).decode()}"
 
 
 def time_of(identifier: str) -> datetime:

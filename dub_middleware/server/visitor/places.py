@@ -44,6 +44,7 @@ _COUNTRIES = {
 }
 CONTINENTS = {country: code for code, countries in _COUNTRIES.items() for country in countries.split()}
 
+_FINER = ("region", "city", "continent")
 _REGION = re.compile(r"[A-Z0-9]{1,3}")
 
 
@@ -77,8 +78,8 @@ class Places:
 
     def find(self, environ: Mapping[str, Any], address: str) -> Place:
         """Return where ``address`` is; ``environ`` is empty when its headers do not count."""
-        told = {field: self._told(environ, field) for field in GEO_HEADERS} if environ else {}
-        place = _place(**told) if told else NOWHERE
+        country = self._told(environ, "country")
+        place = _place(country, *(self._told(environ, field) for field in _FINER)) if country else NOWHERE
         if place.country != UNKNOWN or self._reader is None or not address:
             return place
         return _looked_up(self._reader, address)
@@ -89,7 +90,7 @@ class Places:
 
     def _told(self, environ: Mapping[str, Any], field: str) -> str:
         for key in self._keys.get(field, ()):
-            if value := environ.get(key, "").strip():
+            if key in environ and (value := environ[key].strip()):
                 return str(value)
         return ""
 

@@ -26,6 +26,7 @@ class Proxies:
 
     def __init__(self, trusted: Sequence[str]) -> None:
         self._networks = [_network(item) for item in trusted]
+        self._is_trusted = lru_cache(10_000)(self._is_in_a_network)
 
     def judge(self, environ: Mapping[str, Any]) -> tuple[str, bool]:
         """Return the address of who asked, ``""`` when it is not known, and whether the peer is trusted."""
@@ -50,7 +51,7 @@ class Proxies:
             return any(network.is_loopback for network in self._networks)
         return address is not None and self._is_trusted(address)
 
-    def _is_trusted(self, address: _Address) -> bool:
+    def _is_in_a_network(self, address: _Address) -> bool:
         return any(address in network for network in self._networks)
 
 

@@ -18,6 +18,8 @@ def referrer_of(url: str, own_hosts: Collection[str] = ()) -> tuple[str, str]:
     A site that refers to itself refers nobody: ``own_hosts`` count as direct.
     """
     url = url.strip()[:MAX_URL]
+    if not url:
+        return DIRECT, DIRECT
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").removeprefix("www.")
