@@ -12,7 +12,7 @@ from dub_middleware.server.demo_data.campaigns import CAMPAIGNS, PRICES
 from dub_middleware.server.demo_data.people import BUYERS, LEADS, pick, visit
 from dub_middleware.server.store import CustomerDetails, Store, random_text
 from dub_middleware.server.store.customers import random_name
-from dub_middleware.server.store.links import load_links
+from dub_middleware.server.store.link_rows import load_links
 from dub_middleware.server.store.models import from_ms
 
 PAUSE = 4.0  # seconds between two visitors

@@ -48,7 +48,7 @@ from dub_middleware.server.queries.ranges import (
 )
 from dub_middleware.server.store import Customer, Event, EventType, Link, Store
 from dub_middleware.server.store.events import is_type
-from dub_middleware.server.store.links import load_links
+from dub_middleware.server.store.link_rows import load_links
 from dub_middleware.server.store.models import from_ms, to_ms
 from dub_middleware.server.store.schema import events, links
 

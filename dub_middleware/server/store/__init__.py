@@ -29,6 +29,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from dub_middleware.server.store.contexts import Contexts
 from dub_middleware.server.store.customers import Customers
 from dub_middleware.server.store.engine import Database
 from dub_middleware.server.store.events import Events
@@ -55,6 +56,7 @@ from dub_middleware.server.store.models import (
     Webhook,
     WebhookDelivery,
 )
+from dub_middleware.server.store.recent_links import RecentLinks
 from dub_middleware.server.store.rollups import Rollups
 from dub_middleware.server.store.stream import Stream
 from dub_middleware.server.store.tracking import Tracking
@@ -111,14 +113,16 @@ class Store:
         self.words = Words(self.database)
         self.rollups = Rollups(self.database, self.stream)
         self.fold = self.rollups.fold
-        self.links = Links(self.database, now, self.fold)
+        recent_links = RecentLinks(self.database)
+        self.links = Links(self.database, now, self.fold, recent_links)
         self.customers = Customers(self.database, now)
         self.events = Events(self.database, self.words, self.stream)
         self.workspace = Workspace(self.database, now)
         self.keys = Keys(self.database, now)
         self.webhooks = Webhooks(self.database, now)
-        tracking = Tracking(self.database, self.words, now, anonymize_ip=anonymize_ip)
-        self.history = History(self.database, self.words, self.rollups, tracking.context_row)
+        contexts = Contexts(self.words, anonymize_ip=anonymize_ip)
+        tracking = Tracking(self.database, self.words, contexts, recent_links, now)
+        self.history = History(self.database, self.words, self.rollups, contexts)
         self.record_click = tracking.record_click
         self.record_lead = tracking.record_lead
         self.record_sale = tracking.record_sale

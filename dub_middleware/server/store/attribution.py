@@ -8,9 +8,9 @@ from dub_middleware.errors import AttributionError
 from dub_middleware.server.store.customers import KnownCustomers
 from dub_middleware.server.store.engine import Database, Driver
 from dub_middleware.server.store.events import CLICK_ROW, is_type
-from dub_middleware.server.store.links import LinkByPk
 from dub_middleware.server.store.models import Customer, CustomerDetails, Link
 from dub_middleware.server.store.prepared import Prepared, Row
+from dub_middleware.server.store.recent_links import RecentLinks
 from dub_middleware.server.store.schema import events
 from dub_middleware.server.store.words import Words
 
@@ -33,10 +33,10 @@ _SALE_THROUGH = (
 class Attribution:
     """Look up what a lead or sale belongs to. Raises `AttributionError` when that is gone or disabled."""
 
-    def __init__(self, database: Database, words: Words) -> None:
+    def __init__(self, database: Database, words: Words, links: RecentLinks) -> None:
         self._words = words
         self.customers = KnownCustomers(database)
-        self._link = LinkByPk(database)
+        self._links = links
         self._click = Prepared(database, CLICK_ROW)
         self._latest_lead = Prepared(database, _LATEST_LEAD)
         self._latest_lead_named = Prepared(database, _LATEST_LEAD_NAMED)
@@ -77,7 +77,7 @@ class Attribution:
         click_id: str | None = None,
         customer_id: str | None = None,
     ) -> Link:
-        link = self._link(raw, pk)
+        link = self._links.by_pk(raw, pk)
         if link is None:
             raise AttributionError("link_not_found", click_id=click_id, customer_id=customer_id)
         if link.disabled_at is not None:

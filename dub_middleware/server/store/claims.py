@@ -89,9 +89,9 @@ def _taking(database: Database, table: sa.Table) -> Prepared:
             column.name: insert.excluded[column.name] for column in table.columns if column.name not in key
         },
         where=table.c.ts <= sa.bindparam("expired"),
-    ).returning(table.c.ts)
+    )
     return Prepared(database, taking, [column.name for column in table.columns])
 
 
 def _takes(raw: Driver, taking: Prepared, row: Mapping[str, Any], window: int) -> bool:
-    return taking.first(raw, {**row, "expired": row["ts"] - window}) is not None
+    return taking.changes(raw, {**row, "expired": row["ts"] - window})

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import os
-import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,13 +16,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from dub_middleware.errors import ConfigError, StoreError
 from dub_middleware.process import PerProcess
-from dub_middleware.server.store import metadata
+from dub_middleware.server.store import sqlite_file
+from dub_middleware.server.store.sqlite_file import BUSY_TIMEOUT
 from dub_middleware.server.store.together import Together
-
-BUSY_TIMEOUT = 5000  # milliseconds that a writer waits for another one
-BUSY_PAUSES = (0.0002, 0.0005, 0.001)  # seconds between attempts to begin; the last one again and again
-JOURNAL_LIMIT = 64 * 1024 * 1024  # bytes that the WAL file shrinks back to
-
 
 T = TypeVar("T")
 
@@ -48,12 +41,15 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = _parse(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = self._sqlite() if self.is_sqlite else self._postgresql()
-        self._writer = self.engine.execution_options(dub_write=True)
+        if self.is_sqlite:
+            self.engine, self._writer = sqlite_file.readers(self.url), sqlite_file.writers(self.url)
+        else:
+            self.engine = _postgresql(self.url)
+            self._writer = self.engine.execution_options(dub_write=True)
         self._turns = PerProcess(threading.Lock)
-        self._together = {
-            durable: Together(functools.partial(self.record, durable=durable)) for durable in (True, False)
-        }
+        self._recorder = PerProcess(self._writer.raw_connection)
+        record = functools.partial(self.record, durable=False)
+        self._together = {True: Together(record, self._sync), False: Together(record)}
         _open.add(self)
 
     @contextlib.contextmanager
@@ -69,26 +65,25 @@ class Database:
         Without ``durable`` a power cut may lose the last commits, never the file's integrity:
         right for clicks, not for leads and sales.
         """
-        with self._told(), self._turn(), self._writer.connect() as connection:
-            if self.is_sqlite:
-                _make_durable(driver_of(connection), connection.info, durable)
-            with connection.begin():
+        with self._told():
+            with self._turn(), self._writer.connect() as connection, connection.begin():
                 yield connection
+            if durable:
+                self._sync()
 
     @contextlib.contextmanager
     def record(self, *, durable: bool = True) -> Iterator[Driver]:
         """`write` for `Prepared` statements: the driver's own connection, without what SQLAlchemy adds."""
-        with self._told(), self._turn(), contextlib.closing(self.engine.raw_connection()) as pooled:
-            raw: Any = pooled.driver_connection
-            if self.is_sqlite:
-                _make_durable(raw, pooled.info, durable)
-                _begin_immediate(raw)
-            try:
-                yield raw
-            except BaseException:
-                raw.rollback()
-                raise
-            raw.commit()
+        with self._told():
+            with self._turn(), self._recording() as raw:
+                try:
+                    yield raw
+                    raw.commit()
+                except BaseException:
+                    raw.rollback()
+                    raise
+            if durable:
+                self._sync()
 
     def together(self, work: Callable[[Driver], T], *, durable: bool = True) -> T:
         """Do ``work`` in a transaction, which on SQLite threads that come at the same time share.
@@ -106,48 +101,34 @@ class Database:
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
     def close(self) -> None:
+        """Close the connections that nobody uses."""
+        turn = self._turns()
+        if turn.acquire(blocking=False):
+            try:
+                if (recorder := self._recorder.peek()) is not None:
+                    recorder.close()
+                    self._recorder = PerProcess(self._writer.raw_connection)
+            finally:
+                turn.release()
+        self._writer.dispose()
         self.engine.dispose()
 
-    def _sqlite(self) -> sa.Engine:
-        engine = sa.create_engine(
-            self.url, connect_args={"timeout": BUSY_TIMEOUT / 1000}, pool_size=8, max_overflow=32
-        )
+    @contextlib.contextmanager
+    def _recording(self) -> Iterator[Driver]:
+        """The connection of `record`, in a transaction that writes."""
+        if not self.is_sqlite:
+            with contextlib.closing(self.engine.raw_connection()) as pooled:
+                yield pooled.driver_connection
+            return
+        # taking one out of the pool and putting it back costs more than an INSERT
+        raw = self._recorder().driver_connection
+        sqlite_file.begin_immediate(raw)
+        yield raw
 
-        @sa.event.listens_for(engine, "connect")
-        def prepare(connection: Any, _: object) -> None:
-            connection.isolation_level = None  # BEGIN is ours, below
-            for pragma in (
-                "journal_mode = WAL",
-                f"journal_size_limit = {JOURNAL_LIMIT}",
-                "synchronous = FULL",
-                "cache_size = -32000",
-                "mmap_size = 1073741824",
-                "temp_store = MEMORY",
-            ):
-                connection.execute(f"PRAGMA {pragma}")
-            metadata.prepare(connection)
-
-        @sa.event.listens_for(engine, "begin")
-        def begin(connection: sa.Connection) -> None:
-            raw = driver_of(connection)
-            # a transaction that reads first and then writes cannot wait for another writer:
-            # SQLITE_BUSY_SNAPSHOT
-            if connection.get_execution_options().get("dub_write", False):
-                _begin_immediate(raw)
-            else:
-                raw.execute("BEGIN")
-
-        return engine
-
-    def _postgresql(self) -> sa.Engine:
-        engine = sa.create_engine(self.url, pool_size=8, max_overflow=32, pool_pre_ping=True)
-
-        @sa.event.listens_for(engine, "begin")
-        def begin(connection: sa.Connection) -> None:
-            if not connection.get_execution_options().get("dub_write", False):
-                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-
-        return engine
+    def _sync(self) -> None:
+        """Wait until what is committed would survive a power cut; PostgreSQL has waited in the commit."""
+        if self.is_sqlite:
+            sqlite_file.sync(self._recorder().info["wal"])
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -179,39 +160,24 @@ def driver_of(connection: sa.Connection) -> Driver:
     return connection.connection.driver_connection
 
 
-def _make_durable(raw: Any, known: dict[Any, Any], durable: bool) -> None:
-    if known.get("durable") != durable:
-        raw.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        known["durable"] = durable
-
-
-def _begin_immediate(raw: Any) -> None:
-    """Begin to write as soon as no other process does.
-
-    SQLite itself would sleep up to a tenth of a second between two attempts, while the file lies idle.
-    """
-    deadline = time.monotonic() + BUSY_TIMEOUT / 1000
-    raw.execute("PRAGMA busy_timeout = 0")
-    try:
-        for attempt in itertools.count():
-            try:
-                raw.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise
-            time.sleep(BUSY_PAUSES[min(attempt, len(BUSY_PAUSES) - 1)])
-    finally:
-        raw.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
-
-
 def _close_idle_connections() -> None:
     for database in list(_open):
-        database.engine.dispose()
+        database.close()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_close_idle_connections)
+
+
+def _postgresql(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url, pool_size=8, max_overflow=32, pool_pre_ping=True)
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        if not connection.get_execution_options().get("dub_write", False):
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    return engine
 
 
 def _parse(url: str) -> sa.URL:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from dub_middleware.server.store.customers import load_customers
 from dub_middleware.server.store.engine import Database
-from dub_middleware.server.store.links import load_links
+from dub_middleware.server.store.link_rows import load_links
 from dub_middleware.server.store.models import (
     CONTEXT_WORDS,
     UNKNOWN,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from dub_middleware.server.store.contexts import Contexts
 from dub_middleware.server.store.engine import Database
 from dub_middleware.server.store.events import TYPES
-from dub_middleware.server.store.models import Context, Customer, Event, from_ms, to_ms
+from dub_middleware.server.store.models import Customer, Event, from_ms, to_ms
 from dub_middleware.server.store.rollups import Rollups
 from dub_middleware.server.store.schema import customers, events, link_tags, links
 from dub_middleware.server.store.words import Words, plain
@@ -27,16 +28,16 @@ class History:
         database: Database,
         words: Words,
         rollups: Rollups,
-        context_row: Callable[[Context], dict[str, Any]],
+        contexts: Contexts,
     ) -> None:
         self._database = database
         self._words = words
         self._rollups = rollups
-        self._context_row = context_row
+        self._contexts = contexts
 
     def add(self, people: Sequence[Customer], past: Sequence[Event]) -> None:
         """Add customers (their ``pk`` is given anew) and the events of existing links, all or nothing."""
-        contexts = {event.context: self._context_row(event.context) for event in past}
+        contexts = {event.context: self._contexts.row(event.context) for event in past}
         texts = [text for event in past for text in (event.name, event.currency, event.payment_processor)]
         words = self._words.ids({plain(text) for text in texts if text is not None})
         with self._database.write() as connection:

@@ -293,31 +293,4 @@ class WebhookDelivery:
     timestamp: datetime = _EPOCH
 
 
-#: link fields kept in one JSON column: nothing is looked up or sorted by them
-LINK_DETAILS = (
-    "expired_url",
-    "password",
-    "proxy",
-    "title",
-    "description",
-    "image",
-    "video",
-    "rewrite",
-    "do_index",
-    "ios",
-    "android",
-    "geo",
-    "public_stats",
-    "comments",
-    "utm_source",
-    "utm_medium",
-    "utm_campaign",
-    "utm_term",
-    "utm_content",
-    "test_variants",
-    "test_started_at",
-    "test_completed_at",
-    "webhook_ids",
-)
-
 CONTEXT_WORDS = tuple(item.name for item in dataclasses.fields(Context) if item.name != "ip")

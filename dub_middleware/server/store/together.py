@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar, cast
 
@@ -37,10 +38,14 @@ class _Queue:
 
 
 class Together:
-    """One thread at a time works for all that wait at that moment: one transaction, a savepoint for each."""
+    """One thread at a time works for all that wait at that moment: one transaction, a savepoint for each.
 
-    def __init__(self, transaction: Transaction) -> None:
+    ``settle`` is what they wait for after the commit, while the next ones are at work.
+    """
+
+    def __init__(self, transaction: Transaction, settle: Callable[[], None] | None = None) -> None:
         self._transaction = transaction
+        self._settle = settle
         self._queue = PerProcess(_Queue)
 
     def run(self, work: Callable[[Any], T]) -> T:
@@ -61,29 +66,48 @@ class Together:
         with queue.gate:
             tickets, queue.waiting = queue.waiting, []
         try:
-            with self._transaction() as connection:
-                for ticket in tickets:
-                    _do(ticket, connection)
-        except BaseException as error:  # the commit failed: nobody's work is there
-            is_ours = isinstance(error, Exception)
-            for ticket in tickets:
-                told = error if is_ours or ticket is mine else StoreError("The commit was interrupted.")
-                ticket.error = ticket.error or told
+            with _failing(tickets, mine), self._transaction() as connection:
+                _do_all(tickets, connection)
         finally:
-            with queue.gate:
-                for ticket in tickets:
-                    ticket.is_done = True
-                heir = queue.waiting[0] if queue.waiting else None
-                queue.is_busy = heir is not None
-            for ticket in (*tickets, *([heir] if heir else [])):
+            self._hand_over(queue)
+        try:
+            if self._settle is not None and any(ticket.error is None for ticket in tickets):
+                with _failing(tickets, mine):
+                    self._settle()
+        finally:
+            for ticket in tickets:
+                ticket.is_done = True
                 ticket.turn.release()
 
+    def _hand_over(self, queue: _Queue) -> None:
+        with queue.gate:
+            heir = queue.waiting[0] if queue.waiting else None
+            queue.is_busy = heir is not None
+        if heir is not None:
+            heir.turn.release()
 
-def _do(ticket: _Ticket, connection: Any) -> None:
-    connection.execute("SAVEPOINT one")
+
+@contextlib.contextmanager
+def _failing(tickets: list[_Ticket], mine: _Ticket) -> Iterator[None]:
+    """Tell everybody when the commit failed: nobody's work is there."""
     try:
-        ticket.result = ticket.work(connection)
-    except Exception as error:
-        ticket.error = error
-        connection.execute("ROLLBACK TO one")
-    connection.execute("RELEASE one")
+        yield
+    except BaseException as error:
+        is_ours = isinstance(error, Exception)
+        for ticket in tickets:
+            told = error if is_ours or ticket is mine else StoreError("The commit was interrupted.")
+            ticket.error = ticket.error or told
+
+
+def _do_all(tickets: list[_Ticket], connection: Any) -> None:
+    if len(tickets) == 1:  # what it raises rolls the transaction back, with nobody else's work in it
+        tickets[0].result = tickets[0].work(connection)
+        return
+    for ticket in tickets:
+        connection.execute("SAVEPOINT one")
+        try:
+            ticket.result = ticket.work(connection)
+        except Exception as error:
+            ticket.error = error
+            connection.execute("ROLLBACK TO one")
+        connection.execute("RELEASE one")

@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from dub_middleware.errors import AttributionError
 from dub_middleware.server.store.attribution import Attribution
 from dub_middleware.server.store.claims import Claims
+from dub_middleware.server.store.contexts import Contexts
 from dub_middleware.server.store.engine import Database, Driver, driver_of
-from dub_middleware.server.store.events import city_word
 from dub_middleware.server.store.ids import new_click_id, random_text
 from dub_middleware.server.store.models import (
     CONTEXT_WORDS,
@@ -33,12 +33,13 @@ from dub_middleware.server.store.models import (
     to_ms,
 )
 from dub_middleware.server.store.prepared import Prepared, Row
-from dub_middleware.server.store.privacy import coarse_ip
+from dub_middleware.server.store.recent_links import RecentLinks
 from dub_middleware.server.store.schema import CLICK, LEAD, SALE, customers, events
-from dub_middleware.server.store.words import Words, plain, short_url
+from dub_middleware.server.store.words import Words, plain
 
 DIRECT_SALE_LEAD = "Direct sale tracking lead event"
 
+_CLICK_COLUMNS = ("ts", "type", "link", "click_id", "ip", *CONTEXT_WORDS)
 _BLANK: dict[str, Any] = dict.fromkeys(column.name for column in events.columns if column.name != "id")
 _ADD_SALE = (
     sa.update(customers)
@@ -55,19 +56,24 @@ class Tracking:
     """The writing half of the events table."""
 
     def __init__(
-        self, database: Database, words: Words, now: Callable[[], int], *, anonymize_ip: bool = False
+        self,
+        database: Database,
+        words: Words,
+        contexts: Contexts,
+        links: RecentLinks,
+        now: Callable[[], int],
     ) -> None:
         self._database = database
         self._words = words
+        self._contexts = contexts
         self._claims = Claims(database)
-        self._attribution = Attribution(database, words)
+        self._attribution = Attribution(database, words, links)
         self._customers = self._attribution.customers
-        add_click = database.insert(events).on_conflict_do_nothing().returning(events.c.id)
-        self._add_click = Prepared(database, add_click, tuple(_BLANK))
+        add_click = database.insert(events).on_conflict_do_nothing()
+        self._add_click = Prepared(database, add_click, _CLICK_COLUMNS)
         self._add_event = Prepared(database, sa.insert(events), tuple(_BLANK))
         self._add_sale = Prepared(database, _ADD_SALE)
         self._now = now
-        self._anonymize_ip = anonymize_ip
 
     def record_click(
         self,
@@ -86,14 +92,13 @@ class Tracking:
         """
         ts = self._now() if at is None else to_ms(at)
         chosen = click_id or new_click_id()
-        row = {"ts": ts, "type": CLICK, "link": link.pk, "click_id": chosen, **self.context_row(context)}
+        row = {"ts": ts, "type": CLICK, "link": link.pk, "click_id": chosen, **self._contexts.row(context)}
 
         def work(raw: Driver) -> ClickResult:
             first = identity and self._claims.click(raw, link.pk, identity, chosen, ts)
             if first is not None:
                 return ClickResult(click_id=first, recorded=False)
-            recorded = self._add_click.first(raw, _BLANK | row) is not None
-            return ClickResult(click_id=chosen, recorded=recorded)
+            return ClickResult(click_id=chosen, recorded=self._add_click.changes(raw, row))
 
         return self._database.together(work, durable=False)
 
@@ -131,12 +136,14 @@ class Tracking:
                     seen = not self._claims.lead(raw, customer.external_id, event_name, ts)
 
         def work(raw: Driver) -> LeadResult:
-            known = self._customers.find(raw, customer.external_id)
+            # who brings a click is new, most often: adding them is the question whether they are
+            known = None if click_id else self._customers.find(raw, customer.external_id)
             chosen = click_id or (known and known.click_id) or ""
             if not chosen:
                 raise AttributionError("no_click_id")
             claims = not (deferred or keep_claim)
             if seen or (claims and not self._claims.lead(raw, customer.external_id, event_name, ts)):
+                known = known or self._customers.find(raw, customer.external_id)
                 return LeadResult(outcome="duplicate", click_id=chosen, customer=known)
             click, link = self._attribution.click(raw, chosen)
             owner, is_added = known, False
@@ -254,16 +261,6 @@ class Tracking:
             is_new_customer=True,
             event_ids=(row["event_id"],),
         )
-
-    def context_row(self, context: Context) -> dict[str, Any]:
-        """The columns that say where a click came from."""
-        texts = {name: plain(getattr(context, name)) for name in CONTEXT_WORDS}
-        texts["url"] = short_url(context.url)
-        texts["referer_url"] = short_url(context.referer_url).partition("?")[0]
-        texts["city"] = plain(city_word(context.country, context.region, context.city))
-        ids = self._words.ids(texts.values())
-        ip = coarse_ip(context.ip) if context.ip and self._anonymize_ip else context.ip
-        return {name: ids[text] for name, text in texts.items()} | {"ip": ip}
 
 
 def _event_row(before: Row, kind: int, ts: int, metadata: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from api_client import KEY
-from dub_middleware.server.store import engine
+from dub_middleware.server.store import sqlite_file
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def database_url(tmp_path: Path) -> str:
 def test_lead_is_not_acknowledged_while_the_database_is_locked(
     base_url: str, click: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT", 100)
+    monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", 100)
     with httpx.Client(base_url=f"{base_url}/api", headers={"Authorization": f"Bearer {KEY}"}) as client:
         link = {"url": "https://shop.test/", "key": "launch", "trackConversion": True}
         assert client.post("/links", json=link).status_code == 200

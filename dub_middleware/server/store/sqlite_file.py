@@ -1,0 +1,110 @@
+"""A SQLite file that many threads and processes read and write: WAL, one writer at a time, nobody refused."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sqlite3
+import time
+from typing import Any
+
+import sqlalchemy as sa
+
+from dub_middleware.errors import StoreError
+from dub_middleware.server.store import metadata
+
+BUSY_TIMEOUT = 5000  # milliseconds that a writer waits for another one
+BUSY_PAUSES = (0.0002, 0.0005, 0.001)  # seconds between attempts to begin; the last one again and again
+JOURNAL_LIMIT = 64 * 1024 * 1024  # bytes that the WAL file shrinks back to
+
+_sync = getattr(os, "fdatasync", os.fsync)
+
+
+def readers(url: sa.URL) -> sa.Engine:
+    """Connections whose transactions read."""
+    engine = _engine(url, pool_size=8, max_overflow=32)
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        _driver(connection).execute("BEGIN")
+
+    return engine
+
+
+def writers(url: sa.URL) -> sa.Engine:
+    """Connections whose transactions write from the start, when nobody else does.
+
+    A transaction that reads first and then writes could not wait for another writer: SQLITE_BUSY_SNAPSHOT.
+    """
+    engine = _engine(url, pool_size=2, max_overflow=32)
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA busy_timeout = 0")  # `begin_immediate` waits
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        begin_immediate(_driver(connection))
+
+    return engine
+
+
+def begin_immediate(raw: Any) -> None:
+    """Begin to write as soon as no other process does.
+
+    SQLite itself would sleep up to a tenth of a second between two attempts, while the file lies idle.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT / 1000
+    for attempt in itertools.count():
+        try:
+            raw.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(BUSY_PAUSES[min(attempt, len(BUSY_PAUSES) - 1)])
+
+
+def sync(log: str) -> None:
+    """Write a WAL file through to the disk, and with it every commit so far.
+
+    This is what ``synchronous = FULL`` does inside of each commit; here other writers go on meanwhile.
+    (`synchronous = NORMAL` syncs the log before its pages go into the file, and the file before the log
+    begins anew: https://www.sqlite.org/pragma.html#pragma_synchronous.) Raises `StoreError`.
+    """
+    try:
+        file = os.open(log, os.O_RDWR)
+    except FileNotFoundError:
+        return  # the last connection has been closed, and has put everything into the file
+    try:
+        _sync(file)
+    except OSError as error:
+        raise StoreError(f"{log}: {error}") from error
+    finally:
+        os.close(file)
+
+
+def _engine(url: sa.URL, **pool: int) -> sa.Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT / 1000}, **pool)
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, record: sa.PoolProxiedConnection) -> None:
+        connection.isolation_level = None  # BEGIN is ours
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        for pragma in (
+            f"journal_size_limit = {JOURNAL_LIMIT}",
+            # where the file system has no WAL, the commit itself has to sync
+            f"synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}",
+            "cache_size = -32000",
+            "mmap_size = 1073741824",
+            "temp_store = MEMORY",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        record.info["wal"] = connection.execute("PRAGMA database_list").fetchone()[2] + "-wal"
+        metadata.prepare(connection)
+
+    return engine
+
+
+def _driver(connection: sa.Connection) -> Any:
+    return connection.connection.driver_connection
