@@ -190,6 +190,11 @@ def test_deliver_runs_until_sigterm_and_ends_what_is_in_flight(
         (("outbox", "purge", "--state", "pending", "--outbox", "URL"), "'pending' is not a state"),
         (("outbox", "purge", "--older-than", "soon", "--outbox", "URL"), "'soon' is no age"),
         (("outbox", "show", "nobody", "--outbox", "URL"), "There is no event 'nobody'"),
+        (("outbox", "list", "--limit", "0", "--outbox", "URL"), "--limit 0 is too small"),
+        (("outbox", "status", "--outbox", "sqlite:///notes.txt"), "notes.txt is no outbox"),
+        (("deliver", "--outbox", "sqlite:///notes.txt", "--api-key", "dub_x"), "is no outbox"),
+        (("deliver", "--once", "--timeout", "nan", "--api-key", "dub_x"), "--timeout nan is not allowed"),
+        (("deliver", "--once", "--timeout", "-1", "--api-key", "dub_x"), "--timeout -1 is not allowed"),
         (("deliver", "--outbox", "URL"), "There is nowhere to send conversions"),
         (("deliver", "--outbox", "none", "--api-key", "dub_x"), "what another process keeps in memory"),
         (("deliver", "--outbox", "URL", "--api-key", "dub_x", "--rate-limit", "fast"), "rate_limit='fast'"),
@@ -200,8 +205,11 @@ def test_a_mistake_is_told_in_one_sentence(
     web: Conversions, command: Command, url: str, words: tuple[str, ...], message: str
 ) -> None:
     web.track_lead(customer_external_id="42", click_id=CLICK)
+    notes = Path("notes.txt")
+    notes.write_text("mine")
     done = command(*(word.replace("URL", url) for word in words))
     assert done.status == 1
+    assert notes.read_text() == "mine"
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
 

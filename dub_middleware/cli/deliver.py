@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dub_middleware.cli import terminal
-from dub_middleware.cli.outbox import DEFAULT
+from dub_middleware.cli.outbox import DEFAULT, open_existing
 from dub_middleware.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dub_middleware.conversions.outbox import Outbox
 
 LOOK_EVERY = 0.2
+DAY = 86_400
 DRAIN = 15.0  # seconds after SIGTERM; Kubernetes and systemd wait for 30 and 90
 OPTIONS = ("outbox", "api_key", "base_url", "rate_limit", "segment_write_key", "segment_host")
 
@@ -55,10 +56,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Deliver until SIGTERM or SIGINT, then end what is in flight; or, with ``--once``, what is due now."""
-    from dub_middleware.conversions.outbox import open_outbox
     from dub_middleware.conversions.settings import from_settings, read
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    if not 0 < args.timeout <= DAY:
+        raise ConfigError(
+            "timeout",
+            f"--timeout {args.timeout:g} is not allowed: it must be seconds, above 0 and up to a day.",
+        )
     settings = {name: getattr(args, name) for name in OPTIONS} | {"deliver": True}
     url = read(settings).get("outbox", DEFAULT)
     if url is None:
@@ -66,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
             "outbox", "outbox is none: what another process keeps in memory cannot be delivered."
         )
     conversions = from_settings(settings)
-    outbox = open_outbox(url)
+    outbox = open_existing(url)
     try:
         with _end_signal() as ended:
             is_done = (

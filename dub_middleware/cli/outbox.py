@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "sqlite:///dub-outbox.db"
 STEP = 1000
+SQLITE = b"SQLite format 3\0"  # how its files begin: https://sqlite.org/fileformat2.html
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 ONE_DESTINATION = "only those for this destination, such as dub or segment"
 STATES = "pending, delivered, duplicate, unconfirmed, not_attributed, rejected, expired, dead"
@@ -77,17 +78,33 @@ def open_named(url: str | None) -> Outbox:
     """Open the outbox of the option, of the environment, or of the default name; it must exist."""
     from pathlib import Path
 
-    from dub_middleware.conversions.outbox import open_outbox
     from dub_middleware.conversions.settings import read
 
     url = url or read().get("outbox", DEFAULT)
     if url is None:
         raise ConfigError("outbox", "DUB_OUTBOX is none: an outbox in memory can be seen by nobody else.")
-    outbox = open_outbox(url)
     path = url.removeprefix("sqlite:///")
-    if path != url and not Path(path).exists():
+    if path != url and path and not Path(path).exists():
         raise OutboxError(f"There is no outbox {path} here. Name it with --outbox or DUB_OUTBOX.")
-    return outbox
+    return open_existing(url)
+
+
+def open_existing(url: str) -> Outbox:
+    """Open an outbox, but no file that is something else: an app would put it aside as damaged."""
+    from dub_middleware.conversions.outbox import open_outbox
+
+    path = url.removeprefix("sqlite:///")
+    if path != url and _is_something_else(path):
+        raise OutboxError(f"{path} is no outbox: it is not an SQLite file.")
+    return open_outbox(url)
+
+
+def _is_something_else(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(SQLITE)) not in (b"", SQLITE)
+    except OSError:
+        return False
 
 
 # -- what is shown -----------------------------------------------------------------------------------
@@ -118,6 +135,8 @@ def _status(outbox: Outbox, args: argparse.Namespace) -> int:
 
 def _list(outbox: Outbox, args: argparse.Namespace) -> int:
     _check_states([args.state] if args.state else [], also=("pending",))
+    if args.limit < 1:
+        raise ConfigError("limit", f"--limit {args.limit} is too small; it must be 1 at least.")
     rows = outbox.rows(state=args.state, destination=args.destination, after=args.after, limit=args.limit)
     if args.json:
         print(json.dumps([_plain(row) for row in rows]))
@@ -218,7 +237,8 @@ def _state(row: StoredRow) -> str:
 
 
 def _why(row: StoredRow) -> str:
-    return " ".join(part for part in (str(row.status or ""), row.message) if part)
+    status = str(row.status or "")
+    return row.message if row.message.startswith(status) else f"{status} {row.message}".strip()
 
 
 def _payload(row: StoredRow) -> str:
