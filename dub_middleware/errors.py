@@ -91,7 +91,7 @@ class DeliveryError(DubError):
 class APIError(DubError):
     """Raised when Dub or Segment answers a direct call with an error.
 
-    ``status`` is the HTTP status; ``code`` and ``doc_url`` come from Dub's error envelope.
+    ``status`` is the HTTP status; ``code``, ``message`` and ``doc_url`` come from Dub's error envelope.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class APIError(DubError):
     ) -> None:
         self.status = status
         self.code = code
+        self.message = message
         self.doc_url = doc_url
         super().__init__(f"{status} {code}: {message}" if code else f"{status}: {message}")
 

@@ -105,8 +105,23 @@ class TestLinks:
         assert "does not answer as Dub's API does" in capsys.readouterr().err
         assert main(["links", "list", "--url", base_url, "--api-key", ""]) == 1
         assert "set DUB_API_KEY" in capsys.readouterr().err
+        assert main(["links", "list", "--url", base_url, "--api-key", f"{KEY}\n"]) == 1
+        assert "holds spaces, line ends" in capsys.readouterr().err
         assert main(["links", "list", "--url", "127.0.0.1:8787", "--api-key", KEY]) == 1
         assert "must be an absolute http(s) URL" in capsys.readouterr().err
+
+    def test_to_a_program_errors_are_json_as_at_the_api(self, run: Callable[..., str]) -> None:
+        told = json.loads(run("links", "create", "shop.test", "--key", "A", "--json", status=1))
+        assert told == {
+            "error": {
+                "code": "conflict",
+                "message": "Duplicate key: This short link already exists.",
+                "status": 409,
+                "doc_url": "https://dub.co/docs/api-reference/errors#conflict",
+            }
+        }
+        wrong = json.loads(run("analytics", "--timezone", "Paris", "--json", status=1))
+        assert (wrong["error"]["code"], wrong["error"]["option"]) == ("config_error", "timezone")
 
 
 class TestAnalytics:
@@ -134,8 +149,16 @@ class TestAnalytics:
 
     def test_an_unknown_group_or_filter_is_told(self, run: Callable[..., str]) -> None:
         assert "invalid_value: groupBy" in run("analytics", "--group-by", "x", status=1)
-        for text in ("x", "=x", "event=leads"):
-            assert "must look like country=DE" in run("analytics", "--filter", text, status=1)
+        assert "must look like country=DE" in run("analytics", "--filter", "x", status=1)
+        for text, hint in (
+            ("=x", "There is no filter ''. There are: browser, "),
+            ("event=leads", "There is no filter 'event'."),
+            ("contry=DE", "There is no filter 'contry'. Did you mean 'country'?"),
+        ):
+            assert hint in run("analytics", "--filter", text, status=1)
+        assert run("analytics", "--filter", "query=metadata['plan']:pro", "--json")
+        assert "no filter 'query'" in run("events", "tail", "--filter", "query=x", status=1)
+        assert "no time zone 'Paris'" in run("analytics", "--timezone", "Paris", status=1)
 
 
 class TestEvents:

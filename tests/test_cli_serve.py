@@ -156,7 +156,6 @@ def test_a_taken_port_is_one_clear_sentence(database: str, run: Run) -> None:
         pytest.param(["--host", "192.0.2.1", "--password", "long-enough"], "Cannot listen on", id="foreign"),
         pytest.param(["--password", "short"], "at least 8 characters", id="short-password"),
         pytest.param(["--domain", "http://x"], "domains=", id="domain"),
-        pytest.param(["--port", "99999"], "--port 99999 is no port", id="port"),
     ],
 )
 def test_what_cannot_be_served_is_refused_at_the_start(

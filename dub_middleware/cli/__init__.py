@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
+import importlib.metadata
 import sys
 from collections.abc import Sequence
 
+from dub_middleware.cli.usage import Parser, UsageError, tell, wants_json
 from dub_middleware.errors import DubError
 
 #: name → what it does; the module of that name has configure(parser) and run(args)
@@ -25,19 +26,21 @@ COMMANDS: dict[str, str] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0 done, 1 failed, 2 wrong usage."""
+    """Run one command and return its exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in arguments if not word.startswith("-")), None)
-    parser = _parser(name)
-    args = parser.parse_args(arguments)
-    if args.command is None:
-        parser.print_help()
-        return 2
-    command = importlib.import_module(f"{__name__}.{args.command}")
     try:
-        return int(command.run(args))
+        parser = _parser(name)
+        args = parser.parse_args(arguments)
+        if args.command is None:
+            parser.print_help(sys.stderr)
+            return 2
+        return int(importlib.import_module(f"{__name__}.{args.command}").run(args))
+    except UsageError as error:
+        tell(error.command, error, as_json=wants_json(arguments))
+        return 2
     except DubError as error:
-        print(f"dub-middleware {args.command}: {error}", file=sys.stderr)
+        tell(f"dub-middleware {name}", error, as_json=wants_json(arguments))
         return 1
     except KeyboardInterrupt:
         return 130
@@ -47,9 +50,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parser(wanted: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="dub-middleware", description="Conversion tracking with Dub links for any Python web app."
+def _parser(wanted: str | None) -> Parser:
+    parser = Parser(
+        prog="dub-middleware",
+        description="Conversion tracking with Dub links for any Python web app.",
+        epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. With --json, which most "
+        "commands have, errors are JSON too, on standard error.",
+    )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"dub-middleware {importlib.metadata.version('dub-middleware')}",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, summary in COMMANDS.items():

@@ -8,9 +8,12 @@ import shutil
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from zoneinfo import available_timezones
 
-from dub_middleware.cli.remote import Remote, add_arguments, add_filters, filters
-from dub_middleware.cli.terminal import paint, plain
+from dub_middleware.cli.remote import COUNT_FILTERS, Remote, add_arguments, add_filters, filters
+from dub_middleware.cli.terminal import count, paint, plain
+from dub_middleware.cli.usage import whole
+from dub_middleware.errors import ConfigError
 
 HEIGHT = 8  # lines of the chart
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -29,14 +32,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--group-by", metavar="GROUP", help="countries, devices, referers, top_links, utm_sources, …"
     )
-    parser.add_argument("--limit", type=int, default=10, help="groups shown (%(default)s)")
+    parser.add_argument("--limit", type=whole(1), default=10, metavar="N", help="groups shown (%(default)s)")
     add_filters(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Ask, and draw."""
     remote = Remote(args)
-    common = {"interval": args.interval, "timezone": args.timezone, **filters(args)}
+    common = {"interval": args.interval, "timezone": _zone(args.timezone), **filters(args, COUNT_FILTERS)}
     if args.group_by:
         rows = remote.get("/analytics", event=args.event, groupBy=args.group_by, **common)
         print(json.dumps(rows) if args.json else "\n".join(_bars(rows, args)))
@@ -51,11 +54,19 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _zone(name: str) -> str:
+    """A time zone that there is: the API takes any other name for UTC."""
+    known = available_timezones()
+    if known and name not in known:
+        raise ConfigError("timezone", f"There is no time zone {name!r}. One is Europe/Paris.")
+    return name
+
+
 def _summary(totals: dict[str, Any], event: str) -> str:
     told = {
-        "clicks": f"{totals['clicks']:,} clicks",
-        "leads": f"{totals['leads']:,} leads",
-        "sales": f"{totals['sales']:,} sales, ${totals['saleAmount'] / 100:,.2f}",
+        "clicks": count(totals["clicks"], "click"),
+        "leads": count(totals["leads"], "lead"),
+        "sales": f"{count(totals['sales'], 'sale')}, ${totals['saleAmount'] / 100:,.2f}",
     }
     return "   ".join(paint(text, _COLORS[name], bold=name == event) for name, text in told.items())
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from dub_middleware.cli import terminal
 from dub_middleware.cli.outbox import DEFAULT, open_existing
+from dub_middleware.cli.usage import seconds
 from dub_middleware.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from dub_middleware.conversions.outbox import Outbox
 
 LOOK_EVERY = 0.2
-DAY = 86_400
 DRAIN = 15.0  # seconds after SIGTERM; Kubernetes and systemd wait for 30 and 90
 OPTIONS = ("outbox", "api_key", "base_url", "rate_limit", "segment_write_key", "segment_host")
 
@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=seconds,
         default=60.0,
         metavar="SECONDS",
         help="with --once: end by then (%(default)s)",
@@ -59,11 +59,6 @@ def run(args: argparse.Namespace) -> int:
     from dub_middleware.conversions.settings import from_settings, read
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    if not 0 < args.timeout <= DAY:
-        raise ConfigError(
-            "timeout",
-            f"--timeout {args.timeout:g} is not allowed: it must be seconds, above 0 and up to a day.",
-        )
     settings = {name: getattr(args, name) for name in OPTIONS} | {"deliver": True}
     url = read(settings).get("outbox", DEFAULT)
     if url is None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from dub_middleware.cli.remote import Remote, add_arguments, add_filters, filters
 from dub_middleware.cli.terminal import paint, plain
+from dub_middleware.cli.usage import whole
 from dub_middleware.errors import APIError, TransportError
 
 QUICK, SLOW = 0.5, 5.0  # seconds between two questions, while events come and while none do
@@ -26,7 +27,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--event", choices=("clicks", "leads", "sales"), action="append", help="these only; may be repeated"
     )
     tail.add_argument(
-        "-n", "--lines", type=int, default=10, help="latest events shown at first (%(default)s)"
+        "-n",
+        "--lines",
+        type=whole(0, 1000),
+        default=10,
+        metavar="N",
+        help="latest events shown at first (%(default)s)",
     )
     tail.add_argument("--no-follow", action="store_true", help="stop after the latest events")
     add_filters(tail)
@@ -47,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
             if isinstance(error, APIError) and error.status < 500 and error.status != 429:
                 raise
             if not is_away:
-                print(f"Waiting for the server: {error}", file=sys.stderr, flush=True)
+                told = json.dumps({"waiting": str(error)}) if args.json else f"Waiting: {error}"
+                print(told, file=sys.stderr, flush=True)
             wait, is_away = SLOW, True
             continue
         is_away = False

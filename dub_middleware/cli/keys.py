@@ -6,12 +6,17 @@ import argparse
 import json
 import os
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dub_middleware.errors import ConfigError
+from dub_middleware.cli.terminal import print_table
+from dub_middleware.cli.usage import whole
+from dub_middleware.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from dub_middleware.server.store import ApiKey, Store
+
+MAX_DAYS = 36_500
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +33,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     create = actions.add_parser("create", parents=[common], help="make a key and show it once")
     create.add_argument("--name", default="default", help="what it is for (%(default)s)")
     create.add_argument("--publishable", action="store_true", help="a key that browsers may see (dub_pk_…)")
-    create.add_argument("--days", type=int, help="how long it is good for; for ever when left out")
+    create.add_argument(
+        "--days", type=whole(1, MAX_DAYS), metavar="N", help="how long it is good for; for ever when left out"
+    )
     actions.add_parser("list", parents=[common], help="list the keys, without the keys themselves")
     revoke = actions.add_parser("revoke", parents=[common], help="make a key worthless")
     revoke.add_argument("id", help="its id (key_…) as `list` shows it, or the key itself")
@@ -38,6 +45,9 @@ def run(args: argparse.Namespace) -> int:
     """Work on the database itself, whether or not the server runs."""
     from dub_middleware.server.store import Store
 
+    path = args.database.removeprefix("sqlite:///")
+    if args.action != "create" and path != args.database and not Path(path).exists():
+        raise StoreError(f"There is no database {path} here. Name it with --database or DUB_DATABASE_URL.")
     store = Store(args.database)
     try:
         action = {"create": _create, "list": _list, "revoke": _revoke}[args.action]
@@ -47,8 +57,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _create(store: Store, args: argparse.Namespace) -> int:
-    if args.days is not None and args.days < 1:
-        raise ConfigError("days", f"--days must be 1 or more, not {args.days}.")
     expires_at = None if args.days is None else datetime.now(timezone.utc) + timedelta(days=args.days)
     kind: Any = "publishable" if args.publishable else "secret"
     key, record = store.keys.create(kind, name=args.name, expires_at=expires_at)
@@ -64,14 +72,12 @@ def _list(store: Store, args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([_plain(record) for record in records]))
         return 0
-    rows: list[tuple[str, ...]] = [("ID", "KIND", "NAME", "KEY", "MADE", "LAST USED", "EXPIRES")]
+    rows = []
     for record in records:
         times = (record.created_at, record.last_used_at, record.expires_at)
         shown = ("never" if moment is None else f"{moment:%Y-%m-%d %H:%M}" for moment in times)
         rows.append((record.id, record.kind, record.name, record.hint, *shown))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print_table(("ID", "KIND", "NAME", "KEY", "MADE", "LAST USED", "EXPIRES"), rows)
     return 0
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from dub_middleware.cli.remote import Remote, add_arguments
 from dub_middleware.cli.terminal import print_table
+from dub_middleware.cli.usage import whole
 
 _UTM = ("source", "medium", "campaign", "term", "content")
 
@@ -34,7 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--tag", help="those with this tag")
     listing.add_argument("--archived", action="store_true", help="archived ones too")
     listing.add_argument("--sort", choices=("createdAt", "clicks", "saleAmount", "lastClicked"))
-    listing.add_argument("--limit", type=int, default=20, help="how many, at most 100 (%(default)s)")
+    listing.add_argument(
+        "--limit", type=whole(1, 100), default=20, metavar="N", help="how many, at most 100 (%(default)s)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from dub_middleware.cli import terminal
+from dub_middleware.cli.usage import whole
 from dub_middleware.errors import ConfigError, OutboxError
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", parents=[common], help="events, oldest first")
     listing.add_argument("--state", help=f"only those in this state: {STATES}")
     listing.add_argument("--destination", help=ONE_DESTINATION)
-    listing.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (%(default)s)")
-    listing.add_argument("--after", type=int, default=0, metavar="SEQ", help="go on behind this number")
+    listing.add_argument(
+        "--limit", type=whole(1), default=50, metavar="N", help="at most so many (%(default)s)"
+    )
+    listing.add_argument("--after", type=whole(0), default=0, metavar="SEQ", help="go on behind this number")
 
     show = actions.add_parser(
         "show", parents=[common], help="one event, all of it but what it says of a person"
@@ -135,8 +138,6 @@ def _status(outbox: Outbox, args: argparse.Namespace) -> int:
 
 def _list(outbox: Outbox, args: argparse.Namespace) -> int:
     _check_states([args.state] if args.state else [], also=("pending",))
-    if args.limit < 1:
-        raise ConfigError("limit", f"--limit {args.limit} is too small; it must be 1 at least.")
     rows = outbox.rows(state=args.state, destination=args.destination, after=args.after, limit=args.limit)
     if args.json:
         print(json.dumps([_plain(row) for row in rows]))

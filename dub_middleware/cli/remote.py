@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,7 +16,16 @@ from dub_middleware.conversions.http import HTTPClient
 from dub_middleware.errors import APIError, ConfigError, TransportError
 
 LOCAL = "http://127.0.0.1:8787/api"
-_OPTIONS = frozenset({"event", "groupBy", "interval", "timezone", "limit", "cursor"})
+API_PATH = "That of `dub-middleware serve` ends in /api."
+_NAMES = """
+    domain key linkId externalId tenantId programId partnerId tagId tagIds folderId groupId partnerTagId
+    customerId country city region continent device browser os trigger eventName referer refererUrl url
+    utm_source utm_medium utm_campaign utm_term utm_content root saleType qr
+"""
+#: what the API filters events by; it ignores other names, and would count everything
+FILTERS = frozenset(_NAMES.split())
+#: and what it takes besides when it counts them
+COUNT_FILTERS = FILTERS | {"query", "start", "end"}
 MAX_BODY = 64 * 1024 * 1024  # bytes
 
 
@@ -43,6 +54,10 @@ class Remote:
                 "api_key",
                 "There is no key: set DUB_API_KEY to the secret key that `serve` or `keys create` shows.",
             )
+        if not re.fullmatch(r"[!-~]+", args.api_key):
+            raise ConfigError(
+                "api_key", "The key is none: it holds spaces, line ends or letters with accents."
+            )
         self._url = rules.url("url", args.url)
         self._headers = {"Authorization": f"Bearer {args.api_key}", "Content-Type": "application/json"}
         self._http = HTTPClient(read=30.0, total=60.0, max_body=MAX_BODY)
@@ -70,7 +85,7 @@ class Remote:
             return content
         error = content.get("error") if isinstance(content, dict) else None
         told = error if isinstance(error, dict) else {}
-        message = told.get("message") or f"{self._url} does not answer as Dub's API does."
+        message = told.get("message") or f"{self._url} does not answer as Dub's API does. {API_PATH}"
         raise APIError(answer.status, message, code=told.get("code"), doc_url=told.get("doc_url"))
 
 
@@ -86,15 +101,17 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def filters(args: argparse.Namespace) -> dict[str, str]:
-    """Return the filters as parameters of the API."""
+def filters(args: argparse.Namespace, allowed: Collection[str] = FILTERS) -> dict[str, str]:
+    """Return the filters as parameters of the API. Raises `ConfigError` for one that it would ignore."""
     chosen = {}
     for text in args.filters:
         name, mark, value = text.partition("=")
-        if not mark or not name or name in _OPTIONS:
-            raise ConfigError(
-                "filter", f"--filter {text!r} is not allowed: it must look like country=DE, and be no option."
-            )
+        if not mark:
+            raise ConfigError("filter", f"--filter {text!r} is not allowed: it must look like country=DE.")
+        if name not in allowed:
+            near = difflib.get_close_matches(name, allowed, 1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(allowed))}."
+            raise ConfigError("filter", f"There is no filter {name!r}. {hint}")
         chosen[name] = value
     return chosen
 

@@ -73,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _content(path: str) -> bytes:
     if path == "-":
+        if sys.stdin.isatty():
+            print("Type or paste an event; Ctrl-D ends it.", file=sys.stderr, flush=True)
         return sys.stdin.buffer.read()
     try:
         with open(path, "rb") as file:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from dub_middleware.cli.usage import whole
 from dub_middleware.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "name; DUB_API_KEY and DUB_PUBLISHABLE_KEY are keys to accept besides those in the database."
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument("--port", type=int, default=PORT, help="port; 0 is any free one (%(default)s)")
+    parser.add_argument(
+        "--port",
+        type=whole(0, 65_535),
+        default=PORT,
+        metavar="N",
+        help="port; 0 is any free one (%(default)s)",
+    )
     parser.add_argument(
         "--database",
         metavar="URL",
