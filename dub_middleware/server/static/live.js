@@ -71,6 +71,7 @@ function asker({ poll, cursor }, take) {
     url.searchParams.set("after", cursor);
     const response = await fetch(url, { headers: { Accept: "application/json" }, cache: "no-store", signal });
     if (response.status === 204) return "quiet";
+    if (response.status === 401) location.reload(); // the session is over; the page knows the way to log in
     if (!response.ok) throw new Error(`The server answers ${response.status}.`);
     const news = await response.json();
     if (signal.aborted) return "quiet";

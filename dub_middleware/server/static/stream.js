@@ -8,6 +8,7 @@ const MOST_ROWS = 500;
 const COUNTS_EVERY = 4000; // milliseconds
 
 let waiting = []; // rows that have come while somebody is reading, newest first
+let count = 0; // of those, also where they are too many to be kept
 
 /** Those of `rows` whose id is not in `ids`, each once. */
 export function unseen(rows, ids) {
@@ -17,18 +18,29 @@ export function unseen(rows, ids) {
 
 export const barText = (count) => `${count.toLocaleString("en")} new event${count === 1 ? "" : "s"}`;
 
+const isFlooded = () => count > MOST_ROWS;
+
 /** What takes in the news of this page; null when it shows no stream. */
 export function receiver(root) {
   if (!root.querySelector("[data-sparks]")) return null;
-  waiting = [];
+  forget();
   return async (news) => {
     if (!news.count) return;
     if (!body()) return refresh(".content");
-    waiting.unshift(...unseen(parseRows(news.rows), [...waiting, ...body().rows].map((row) => row.dataset.id)));
+    const fresh = unseen(parseRows(news.rows), [...waiting, ...body().rows].map((row) => row.dataset.id));
+    count += fresh.length;
+    if (isFlooded()) waiting = [];
+    else waiting.unshift(...fresh);
     if (isRead()) showBar();
-    else insert();
-    await count();
+    // what piled up while the page stood still comes in one piece, or is the newest page when it is more than that
+    else if (!news.more || isFlooded()) insert();
+    await recount();
   };
+}
+
+function forget() {
+  waiting = [];
+  count = 0;
 }
 
 const box = () => document.querySelector("[data-stream]");
@@ -44,15 +56,22 @@ function parseRows(html) {
   return [...template.content.querySelectorAll("tr")];
 }
 
+// said once for all that come while somebody reads, not again and again
 function showBar() {
-  bar().textContent = barText(waiting.length);
-  bar().hidden = waiting.length === 0;
+  if (bar().hidden && count > 0) document.querySelector("[data-new-said]").textContent = "New events have come.";
+  if (count === 0) document.querySelector("[data-new-said]").textContent = "";
+  bar().textContent = barText(count);
+  bar().hidden = count === 0;
 }
 
 function insert() {
+  if (isFlooded()) {
+    forget();
+    return go(location.href, { push: false });
+  }
   for (const row of waiting) row.classList.add("is-new");
   body().prepend(...waiting);
-  waiting = [];
+  forget();
   showBar();
   trim();
 }
@@ -73,7 +92,7 @@ function trim() {
 }
 
 let countedAt = 0;
-async function count() {
+async function recount() {
   if (performance.now() - countedAt < COUNTS_EVERY) return;
   countedAt = performance.now();
   await refresh("[data-sparks]");
@@ -144,7 +163,7 @@ export function start() {
     table.dataset.isReady = "1";
     new MutationObserver(() => table.querySelectorAll("[data-open]:not([role])").forEach(announce)).observe(table, { childList: true, subtree: true });
     for (const kind of ["pointerleave", "focusout"]) {
-      table.addEventListener(kind, () => setTimeout(() => waiting.length && box() && !isRead() && insert()));
+      table.addEventListener(kind, () => setTimeout(() => count > 0 && box() && !isRead() && insert()));
     }
   });
   document.addEventListener("click", (event) => {

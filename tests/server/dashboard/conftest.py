@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 Record = Callable[..., str]
 
+NOW = datetime(2026, 3, 18, 12, tzinfo=timezone.utc)  # where the clock stands
+CLICKS = 84  # of `history`
 LOCAL = {"REMOTE_ADDR": "127.0.0.1"}  # the test client has no address of its own
 
 
@@ -30,8 +34,12 @@ def options() -> dict[str, Any]:
 
 
 @pytest.fixture
-def server(tmp_path: Path, clock: Clock, options: dict[str, Any]) -> Iterator[Server]:
+def server(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, options: dict[str, Any]
+) -> Iterator[Server]:
     url = f"sqlite:///{tmp_path}/dub.db"
+    if "history" in request.fixturenames:
+        shutil.copy(request.getfixturevalue("history_file"), tmp_path / "dub.db")
     server = Server(Options.of({"database_url": url, **options}), Store(url, clock=clock))
     yield server
     server.close()
@@ -44,12 +52,25 @@ def client(server: Server) -> Client:
 
 @pytest.fixture
 def link(server: Server) -> Link:
-    return server.store.links.create({"domain": "go.localhost", "key": "launch", "url": "https://acme.test/"})
+    return launch(server.store)
+
+
+def launch(store: Store) -> Link:
+    """The link of most tests."""
+    found = store.links.find("go.localhost", "launch")
+    return found or store.links.create(
+        {"domain": "go.localhost", "key": "launch", "url": "https://acme.test/"}
+    )
 
 
 @pytest.fixture
 def record(server: Server, link: Link) -> Record:
     """Record a click and, where named, the lead and sale of ``customer``; return the click id."""
+    return recorder(server.store, link)
+
+
+def recorder(store: Store, link: Link, prefix: str = "") -> Record:
+    """What `record` gives to tests; visitors and invoices are numbered behind ``prefix``."""
     number = 0
 
     def record(
@@ -62,26 +83,33 @@ def record(server: Server, link: Link) -> Record:
         nonlocal number
         number += 1
         known = {"country": "DE", "browser": "Firefox", "os": "Linux", "url": link.url} | context
-        click = server.store.record_click(link, Context(**known), identity=f"visitor-{number}")
+        click = store.record_click(link, Context(**known), identity=f"{prefix}visitor-{number}")
         if customer:
             details = CustomerDetails(external_id=customer, name=name, email=f"{customer}@example.com")
-            server.store.record_lead(
-                details, "Sign up", click_id=click.click_id, metadata={"plan_name": "Pro"}
-            )
+            store.record_lead(details, "Sign up", click_id=click.click_id, metadata={"plan_name": "Pro"})
         if amount:
             details = CustomerDetails(external_id=customer)
-            server.store.record_sale(details, amount, "usd", invoice_id=f"inv-{number}")
+            store.record_sale(details, amount, "usd", invoice_id=f"{prefix}inv-{number}")
         return click.click_id
 
     return record
 
 
 @pytest.fixture
-def history(record: Record, clock: Clock) -> int:
+def history() -> int:
     """Six weeks of events up to now: a click every 12 hours, every third a lead, every ninth a sale."""
-    clicks = 84
+    return CLICKS
+
+
+@pytest.fixture(scope="session")
+def history_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database that `history` stands for: made once, copied for each test."""
+    path = tmp_path_factory.mktemp("history") / "dub.db"
+    clock = Clock(NOW)
+    store = Store(f"sqlite:///{path}", clock=clock)
+    record = recorder(store, launch(store), "old-")
     clock.advance(days=-42)
-    for number in range(clicks):
+    for number in range(CLICKS):
         clock.advance(hours=12)
         record(
             customer=f"user-{number}" if number % 3 == 0 else "",
@@ -90,7 +118,8 @@ def history(record: Record, clock: Clock) -> int:
             device=("Desktop", "Mobile")[number % 2],
             referer=("(direct)", "news.test", "search.test")[number % 3],
         )
-    return clicks
+    store.close()
+    return path
 
 
 @pytest.fixture

@@ -69,6 +69,17 @@ def test_a_wrong_password_is_told_and_logging_out_closes_the_door(page: Page, si
     assert "/login" in page.url
 
 
+def test_a_page_that_is_open_when_the_session_ends_asks_to_log_in(page: Page, site: str) -> None:
+    log_in(page, site)
+    page.goto(f"{site}/links/new")
+    page.get_by_label("Destination URL").fill("https://shop.example/")
+    page.get_by_role("button", name="Create the link").click()
+    page.goto(f"{site}/?interval=7d")
+    page.context.request.post(f"{site}/logout")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    page.wait_for_url(re.compile(r"/login\?next=.*interval"))
+
+
 def test_a_link_is_made_and_followed_to_the_shop(page: Page, context: BrowserContext, site: str) -> None:
     # the server takes a headless browser for the robot it is
     agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0.0.0 Safari/537.36"

@@ -14,12 +14,17 @@ pytest.importorskip("playwright")
 from playwright.sync_api import Page, expect
 from werkzeug.test import Client
 
-from dub_middleware.server.store import Context, Link
+from dub_middleware.server.app import Server
+from dub_middleware.server.options import Options
+from dub_middleware.server.store import Context, Link, Store
+from wsgi_server import serving
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Record
 
-    from dub_middleware.server.app import Server
+    from standing_clock import Clock
 
 
 @pytest.fixture
@@ -98,6 +103,82 @@ def test_paused_means_paused(stream: Page, record: Record) -> None:
     stream.get_by_role("button", name="Resume").click()
     expect(stream.locator(".live")).to_have_text("Live")
     expect(stream.locator("tr.event").first).not_to_have_attribute("data-id", before[0])
+
+
+@pytest.mark.browser
+def test_more_than_a_page_holds_is_counted_and_then_the_newest_are_shown(
+    stream: Page, server: Server, link: Link
+) -> None:
+    stream.locator("tr.event").nth(3).hover()
+
+    def write(writer: int) -> None:
+        for number in range(130):
+            server.store.record_click(link, Context(url=link.url), identity=f"flood-{writer}-{number}")
+
+    writers = [threading.Thread(target=write, args=(writer,)) for writer in range(4)]
+    for thread in writers:
+        thread.start()
+    for thread in writers:
+        thread.join()
+    look_now(stream)
+    bar = stream.get_by_role("button", name="520 new events")
+    expect(bar).to_be_visible()
+    said = stream.locator("[data-new-said]")
+    expect(said).to_have_text("New events have come.")
+    assert stream.locator("tr.event").count() == 50
+    bar.click()
+    newest, _ = server.store.events.latest(limit=1)
+    expect(stream.locator("tr.event").first).to_have_attribute("data-id", str(newest[0].id))
+    assert stream.locator("tr.event").count() == 50
+    expect(stream.get_by_role("link", name="Older events")).to_be_visible()
+
+
+@pytest.mark.browser
+def test_a_hidden_tab_asks_nothing_and_catches_up_when_it_is_shown(stream: Page, record: Record) -> None:
+    before = ids(stream)
+    turn = "is => { Object.defineProperty(document, 'hidden', {value: is, configurable: true});"
+    turn += " document.dispatchEvent(new Event('visibilitychange')); }"
+    asked: list[str] = []
+    stream.on("request", lambda request: asked.append(request.url))
+    stream.evaluate(turn, True)
+    for _ in range(3):
+        record()
+    look_now(stream)
+    assert stream.evaluate("new Promise(done => setTimeout(done, 50))") is None
+    assert asked == []
+    stream.evaluate(turn, False)
+    expect(stream.locator("tr.event")).to_have_count(len(before) + 3)
+    assert len(set(ids(stream))) == len(before) + 3
+
+
+@pytest.mark.browser
+def test_the_stream_outlives_a_restart_of_the_server(
+    page: Page, tmp_path: Path, clock: Clock, server: Server, record: Record
+) -> None:
+    record()
+    with serving(server) as url:
+        page.goto(f"{url}/events")
+        expect(page.locator("tr.event")).to_have_count(1)
+        page.evaluate("window.isTheSamePage = true")
+    look_now(page)
+    expect(page.locator(".live")).to_have_text("Reconnecting…")
+    expect(page.get_by_role("alert")).to_have_text(
+        "No answer from the server. Trying again in the background."
+    )
+    look_now(page)
+    expect(page.locator(".live")).to_have_text("Reconnecting…")
+    expect(page.get_by_role("alert")).to_have_count(1)
+    record()
+    address = f"sqlite:///{tmp_path}/dub.db"
+    again = Server(Options.of({"database_url": address}), Store(address, clock=clock))
+    with serving(again, int(url.rpartition(":")[2])):
+        record()
+        look_now(page)
+        expect(page.locator("tr.event")).to_have_count(3)
+        expect(page.locator(".live")).to_have_text("Live")
+        assert len(set(ids(page))) == 3
+        assert page.evaluate("window.isTheSamePage")
+    again.close()
 
 
 @pytest.mark.browser
