@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import itertools
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -15,6 +16,7 @@ from dub_middleware.conversions.receipt import Receipt, Storage
 from dub_middleware.conversions.worker import OnError, Reporter, Spill, Timing, Worker
 from dub_middleware.conversions.worker.delivering import Delivering
 from dub_middleware.errors import ConfigError, EventError, OutboxError
+from dub_middleware.process import PerProcess
 from dub_middleware.visit import current_visit
 
 WAIT_BOUND = 15.0  # seconds that a call with mode="wait" may take
@@ -231,11 +233,17 @@ class Conversions(Delivering):
             self._report("threads", OutboxError(f"No worker can be started in this process: {error}."))
 
 
+# Counted on from a random number of this process: that spares a system call, and keeps the ids of a process
+# in order within a millisecond (RFC 9562, section 6.2, method 2).
+_numbers = PerProcess(lambda: itertools.count(secrets.randbits(73)))
+
+
 def _new_id() -> str:
     """Return a UUID of version 7 in hex: later ones sort after earlier ones, which spares the index."""
     milliseconds = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10), "big") & 0x0FFF_3FFF_FFFF_FFFF_FFFF
-    return f"{milliseconds << 80 | 0x7000_8000_0000_0000_0000 | random:032x}"
+    number = next(_numbers())
+    high, low = number >> 62, number & 0x3FFF_FFFF_FFFF_FFFF
+    return f"{milliseconds << 80 | (0x7000 | high) << 64 | 0x8000_0000_0000_0000 | low:032x}"
 
 
 def _click_id(given: str | None) -> str:

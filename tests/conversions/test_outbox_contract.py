@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -11,15 +12,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from dub_middleware.conversions.outbox import FINAL, Leased, NewRow, Outbox, Settlement, open_outbox
+from dub_middleware.conversions.outbox.schema import VERSION, statements
 from dub_middleware.conversions.worker import Timing
 from dub_middleware.conversions.worker.housekeeping import Housekeeper
 from dub_middleware.errors import OutboxError
 from waiting import wait_until
 
 T0 = 1_795_000_000.0
+
+Run = Callable[[str], Any]
 
 
 class Clock:
@@ -42,6 +47,7 @@ class OutboxContract:
     """What every backend does."""
 
     url: str
+    bytes = "BLOB"
 
     @pytest.fixture
     def clock(self) -> Clock:
@@ -280,6 +286,41 @@ class OutboxContract:
         full.close()
         fresh.close()
 
+    @pytest.mark.parametrize("version", [1, 2])
+    def test_an_outbox_of_an_older_release_is_brought_up_to_date(
+        self, outbox: Outbox, run: Run, version: int
+    ) -> None:
+        """Its rows are delivered, before those that come after."""
+        self._write_older(run, version)
+        outbox.put([row("new")])
+        assert outbox.counts() == {("dub", "pending"): 3, ("dub", "rejected"): 1}
+        leased = outbox.lease("dub", "me:1:1:a", 9, 60)
+        assert [(r.key, r.payload, r.attempt) for r in leased] == [
+            ("waiting", b"old", 1),
+            ("waiting-2", b"old", 1),
+            ("new", b"{}", 1),
+        ]
+        assert run("SELECT version FROM dub_outbox_schema").fetchall() == [(VERSION,)]
+
+    def test_an_outbox_of_a_newer_release_is_left_alone(self, outbox: Outbox, run: Run) -> None:
+        self._write_older(run, 2)
+        run("UPDATE dub_outbox_schema SET version = 99")
+        with pytest.raises(OutboxError, match="written by a newer release"):
+            outbox.put([row()])
+        assert run("SELECT count(*) FROM dub_outbox").fetchall() == [(3,)]
+
+    def _write_older(self, run: Run, version: int) -> None:
+        run("CREATE TABLE dub_outbox_schema (version INTEGER NOT NULL)")
+        run(f"INSERT INTO dub_outbox_schema VALUES ({version})")
+        for step in range(1, version + 1):
+            for statement in statements(step, postgres=self.url.startswith("postgres")):
+                run(statement)
+        for key, state in (("waiting", "pending"), ("refused", "rejected"), ("waiting-2", "pending")):
+            run(
+                "INSERT INTO dub_outbox (id, destination, kind, key, payload, created_at, state)"
+                f" VALUES ('{key}', 'dub', 'lead', '{key}', CAST('old' AS {self.bytes}), {T0}, '{state}')"
+            )
+
     def test_many_threads_store_at_once_and_nothing_is_lost_or_leased_twice(self, outbox: Outbox) -> None:
         """Eight threads put while two take; every row is seen exactly once."""
         seen: list[str] = []
@@ -315,6 +356,19 @@ class OutboxContract:
                 done.result()
         assert len(seen) == len(set(seen)) == 400
 
+    def test_what_was_just_put_is_seen_by_whatever_looks(self, outbox: Outbox) -> None:
+        """Wherever a backend leaves new rows: more of them than it moves at a time, and their order stays."""
+        rows = [row(str(n)) for n in range(2500)]
+        outbox.put(rows)
+        assert (outbox.has_pending(["dub"]), outbox.pending()) == (True, 2500)
+        outbox.put([row("late")])
+        assert outbox.states(rows[0].id) == {"dub": "pending"}
+        assert outbox.counts() == {("dub", "pending"): 2501}
+        assert [r.key for r in outbox.rows(limit=3000)] == [*(r.key for r in rows), "late"]
+        outbox.put([row("a"), row("b")])
+        (leased,) = outbox.lease("dub", "me:1:1:a", 1, 60)
+        assert leased.id == rows[0].id
+
     def test_a_forked_child_uses_the_outbox_as_its_parent_does(self, outbox: Outbox) -> None:
         outbox.put([row("parent")])
         child = os.fork()
@@ -333,6 +387,13 @@ class TestSQLite(OutboxContract):
     @pytest.fixture(autouse=True)
     def _url(self, tmp_path: Path) -> None:
         self.url = f"sqlite:///{tmp_path}/outbox.db"
+
+    @pytest.fixture
+    def run(self, tmp_path: Path) -> Iterator[Run]:
+        connection = sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        yield lambda statement: connection.execute(statement)
+        connection.close()
 
     def test_a_process_that_comes_and_goes_leaves_the_log_to_the_others(
         self, outbox: Outbox, tmp_path: Path
@@ -387,8 +448,11 @@ class TestSQLite(OutboxContract):
             os.umask(umask)
         assert modes == dict.fromkeys(("outbox.db", "outbox.db-wal", "outbox.db-shm"), "0o600")
 
-    def test_what_has_arrived_makes_room_before_the_file_is_full(self) -> None:
+    def test_what_has_arrived_makes_room_before_the_file_is_full(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A stream of events that is delivered at once never ends at the limit of the file's size."""
+        monkeypatch.setattr("dub_middleware.conversions.worker.housekeeping.PURGE_EVERY", 0.01)
         outbox = open_outbox(self.url, max_bytes=400_000)
         housekeep = Housekeeper(outbox, "me:1:1:a", Timing())
         for _ in range(30):  # five times what fits
@@ -401,9 +465,16 @@ class TestSQLite(OutboxContract):
 
 @pytest.mark.postgres
 class TestPostgres(OutboxContract):
+    bytes = "BYTEA"
+
     @pytest.fixture(autouse=True)
     def _url(self, postgres_url: str) -> None:
         self.url = postgres_url
+
+    @pytest.fixture
+    def run(self, postgres_url: str) -> Iterator[Run]:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            yield lambda statement: connection.execute(statement)
 
 
 class TestMemory:

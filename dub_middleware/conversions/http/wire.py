@@ -23,7 +23,7 @@ def to_json(value: Any) -> bytes:
 
 def iso_time(moment: datetime) -> str:
     """Return a moment as JavaScript writes it: UTC, milliseconds, ``Z``."""
-    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def base_url(option: str, value: str) -> str:

@@ -41,13 +41,19 @@ class GroupCommit:
     def put(self, rows: Sequence[NewRow]) -> None:
         """Return when the rows are committed. Raises `OutboxError` after 250 ms of waiting."""
         queue = self._queue()
-        ticket = _Ticket(rows)
         with queue.gate:
-            queue.waiting.append(ticket)
-            ticket.leads = not queue.is_busy
+            is_alone = not queue.is_busy
             queue.is_busy = True
-        if not ticket.leads:
-            self._wait(queue, ticket)
+            if not is_alone:
+                ticket = _Ticket(rows)
+                queue.waiting.append(ticket)
+        if is_alone:
+            try:
+                self._insert(rows)
+            finally:
+                self._hand_over(queue)
+            return
+        self._wait(queue, ticket)
         if not ticket.is_done:
             self._commit(queue)
         if ticket.error is not None:
@@ -79,6 +85,10 @@ class GroupCommit:
             for ticket in tickets:
                 ticket.error, ticket.is_done = error, True
                 ticket.turn.release()
+        self._hand_over(queue)
+
+    def _hand_over(self, queue: _Queue) -> None:
+        with queue.gate:
             if queue.waiting:
                 queue.waiting[0].leads = True
                 queue.waiting[0].turn.release()

@@ -1,4 +1,4 @@
-"""The tables, as a list of migrations; the same statements serve SQLite and PostgreSQL.
+"""The tables, as a list of migrations; mostly the same statements serve SQLite and PostgreSQL.
 
 A release that changes the tables appends one entry and never edits an older one.
 """
@@ -48,13 +48,31 @@ CREATE TABLE dub_outbox_purged (
 ALTER TABLE dub_outbox ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0
 """
 
-MIGRATIONS = (_V1, _V2)
-VERSION = len(MIGRATIONS)
+# SQLite: where a call leaves its rows, without an index; see inbox.py
+_V3_SQLITE = """
+CREATE TABLE dub_outbox_new (
+  seq {SEQ},
+  id TEXT NOT NULL,
+  destination TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  key TEXT NOT NULL,
+  payload {BYTES} NOT NULL,
+  created_at {FLOAT} NOT NULL,
+  attempts INTEGER NOT NULL,
+  first_attempt_at {FLOAT},
+  ambiguous INTEGER NOT NULL
+)
+"""
+
+_MIGRATIONS_SQLITE = (_V1, _V2, _V3_SQLITE)
+_MIGRATIONS_POSTGRES = (_V1, _V2, "")
+VERSION = len(_MIGRATIONS_SQLITE)
 
 VERSION_TABLE = "CREATE TABLE IF NOT EXISTS dub_outbox_schema (version INTEGER NOT NULL)"
 
 
 def statements(version: int, *, postgres: bool) -> list[str]:
     """Return what leads from ``version - 1`` to ``version``."""
-    text = MIGRATIONS[version - 1].format(**(_POSTGRES if postgres else _SQLITE))
+    migrations, types = (_MIGRATIONS_POSTGRES, _POSTGRES) if postgres else (_MIGRATIONS_SQLITE, _SQLITE)
+    text = migrations[version - 1].format(**types)
     return [statement for statement in text.split(";\n") if statement.strip()]

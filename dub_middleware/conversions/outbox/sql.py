@@ -15,7 +15,7 @@ from dub_middleware.conversions.outbox.rows import Leased, NewRow, RowState, Set
 from dub_middleware.conversions.outbox.schema import VERSION, VERSION_TABLE, statements
 from dub_middleware.errors import OutboxError
 
-INSERT = (
+_INSERT = (
     "INSERT INTO dub_outbox (id, destination, kind, key, payload, created_at, attempts, first_attempt_at,"
     " ambiguous) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
@@ -28,6 +28,7 @@ class SQLOutbox(ABC):
     dialect: ClassVar[Dialect]
     placeholder: ClassVar[str]
     lock_rows = ""
+    insert: ClassVar[str] = _INSERT
 
     def __init__(self, max_rows: int, clock: Callable[[], float] | None) -> None:
         self._clock = clock or time.time
@@ -80,28 +81,35 @@ class SQLOutbox(ABC):
             )
         self._welcome(caller.execute)
         for row in rows:
-            caller.execute(INSERT, _values(row, 0.0))
+            caller.execute(self.insert, to_values(row, 0.0))
 
     def _insert(self, rows: Sequence[NewRow]) -> None:
         with self._front() as execute:
             self._check_room(execute)
             now = self._now(execute) if any(row.attempts for row in rows) else 0.0
             for row in rows:
-                execute(INSERT, _values(row, now))
+                execute(self.insert, to_values(row, now))
+
+    def _knows_of_room(self) -> bool:
+        return time.monotonic() - self._counted_at < COUNT_EVERY
 
     def _check_room(self, execute: Execute) -> None:
-        moment = time.monotonic()
-        if moment - self._counted_at < COUNT_EVERY:
+        if self._knows_of_room():
             return
         # the distance between the newest and the oldest row is a quick upper bound
         ((span,),) = execute("SELECT (SELECT max(seq) FROM dub_outbox) - (SELECT min(seq) FROM dub_outbox)")
-        if span is not None and span >= self._max_rows:
-            count = ledger.pending(execute, ())
+        new = self._count_new(execute)
+        if (span or 0) + new >= self._max_rows:
+            count = ledger.pending(execute, ()) + new
             if count >= self._max_rows:
                 raise OutboxError(
                     f"The outbox is full: {count:,} events wait, {self._max_rows:,} are allowed."
                 )
-        self._counted_at = moment
+        self._counted_at = time.monotonic()
+
+    def _count_new(self, execute: Execute) -> int:
+        """How many rows wait outside of ``dub_outbox``."""
+        return 0
 
     # -- delivering --------------------------------------------------------------------------
 
@@ -225,7 +233,8 @@ def stored_version(execute: Execute) -> int:
     return int(found[0][0]) if found else 0
 
 
-def _values(row: NewRow, now: float) -> tuple[Any, ...]:
+def to_values(row: NewRow, now: float) -> tuple[Any, ...]:
+    """Return what `SQLOutbox.insert` binds."""
     tried = now if row.attempts else None
     return (
         row.id, row.destination, row.kind, row.key, row.payload, row.created_at, row.attempts, tried,

@@ -16,14 +16,15 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Literal
 
-from dub_middleware.conversions.outbox import sqlite_file
+from dub_middleware.conversions.outbox import inbox, sqlite_file
 from dub_middleware.conversions.outbox.guest import Execute
+from dub_middleware.conversions.outbox.rows import NewRow
 from dub_middleware.conversions.outbox.schema import VERSION, VERSION_TABLE
-from dub_middleware.conversions.outbox.sql import SQLOutbox, stored_version
+from dub_middleware.conversions.outbox.sql import SQLOutbox, stored_version, to_values
 from dub_middleware.errors import OutboxError
 from dub_middleware.process import PerProcess
 
@@ -33,6 +34,7 @@ BUSY = 0.25  # seconds that a transaction waits for another process
 BUSY_STEP = (0.0001, 0.001)  # seconds between two tries; SQLite's own steps grow to 100 ms and starve some
 YIELD = 0.05  # seconds that the worker lets callers go first
 FORK_PATIENCE = 5.0
+PAGE = 2048  # bytes: what a commit of one row writes, and sums up; with half of that few rows would fit
 SYNCHRONOUS = {"power": "FULL", "process": "NORMAL"}
 
 _Side = Literal["front", "back"]
@@ -69,11 +71,41 @@ class _Connections:
             self.opened.clear()
 
 
+class _Use:
+    """Hold the lock and a connection; what goes wrong with them is an `OutboxError`.
+
+    A class and not a generator: it is part of every call, and costs half as much.
+    """
+
+    __slots__ = ("_outbox", "_process", "_side")
+
+    def __init__(self, outbox: SQLiteOutbox, side: _Side) -> None:
+        self._outbox = outbox
+        self._side = side
+        self._process = outbox._process()
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._process.acquire(self._side)
+        try:
+            return self._outbox._connection(self._process, self._side)
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is not None:
+                self._outbox._translate(self._process, error)
+        finally:
+            self._process.lock.release()
+
+
 class SQLiteOutbox(SQLOutbox):
     """See `open_outbox`; ``path`` may be ``":memory:"``, then front and back are one connection."""
 
     dialect = "sqlite"
     placeholder = "?"
+    insert = inbox.INSERT
 
     def __init__(
         self,
@@ -104,26 +136,47 @@ class SQLiteOutbox(SQLOutbox):
             ((pages,),) = execute("PRAGMA page_count")
             ((free,),) = execute("PRAGMA freelist_count")
             ((size,),) = execute("PRAGMA page_size")
-        return bool((pages - free) * size > self._max_bytes // 2)
+        return bool((pages - free) * size > self._most_bytes() // 2)
+
+    def _most_bytes(self) -> int:
+        # who delivers needs room too: where files end early, callers fill them half
+        return min(self._max_bytes, sqlite_file.size_limit() // 2)
 
     # -- transactions --------------------------------------------------------------------------
+
+    def _insert(self, rows: Sequence[NewRow]) -> None:
+        if len(rows) > 1 or not self._knows_of_room():
+            super()._insert(rows)
+            return
+        with _Use(self, "front") as connection:  # one statement is a transaction of its own
+            _patiently(connection, self.insert, to_values(rows[0], self._clock()))
+
+    def _count_new(self, execute: Execute) -> int:
+        return inbox.count(execute)
 
     def _front(self) -> AbstractContextManager[Execute]:
         return self._transaction("front")
 
-    def _back(self) -> AbstractContextManager[Execute]:
-        return self._transaction("back")
+    @contextlib.contextmanager
+    def _back(self) -> Iterator[Execute]:
+        with self._transaction("back") as execute:
+            inbox.collect(execute)
+            yield execute
 
-    def _look(self) -> AbstractContextManager[Execute]:
-        return self._transaction("back", "BEGIN")
+    @contextlib.contextmanager
+    def _look(self) -> Iterator[Execute]:
+        with self._transaction("back", "BEGIN") as execute:
+            more = inbox.count(execute) > 0
+        while more:
+            with self._transaction("back") as execute:
+                more = inbox.collect(execute)
+        with self._transaction("back", "BEGIN") as execute:
+            yield execute
 
     @contextlib.contextmanager
     def _transaction(self, side: _Side, begin: str = "BEGIN IMMEDIATE") -> Iterator[Execute]:
-        process = self._process()
-        process.acquire(side)
-        try:
-            connection = self._connection(process, "front" if self._is_memory else side)
-            _begin(connection, begin)
+        with _Use(self, side) as connection:
+            _patiently(connection, begin)
             try:
                 yield lambda statement, values=(): connection.execute(statement, values).fetchall()
                 connection.execute("COMMIT")
@@ -131,17 +184,12 @@ class SQLiteOutbox(SQLOutbox):
                 with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back by itself
                     connection.execute("ROLLBACK")
                 raise
-        except sqlite3.Error as error:
-            self._after(process, error)
-            raise OutboxError(f"The outbox {self._path} cannot be used: {error}.") from error
-        except OSError as error:
-            raise OutboxError(f"The outbox {self._path} cannot be used: {error.strerror}.") from error
-        finally:
-            process.lock.release()
 
     # -- connections ---------------------------------------------------------------------------
 
     def _connection(self, process: _Connections, side: _Side) -> sqlite3.Connection:
+        if self._is_memory:
+            side = "front"
         if process.opened and not self._is_memory and sqlite_file.inode(self._path) != process.inode:
             self._move(process)
         connection = process.opened.get(side)
@@ -164,7 +212,7 @@ class SQLiteOutbox(SQLOutbox):
             execute: Execute = lambda statement, values=(): connection.execute(statement, values).fetchall()  # noqa: E731
             self._upgrade(execute, _version(execute))
             connection.execute("COMMIT")
-            connection.execute("PRAGMA busy_timeout = 0")  # from here on `_begin` does the waiting
+            connection.execute("PRAGMA busy_timeout = 0")  # from here on `_patiently` does the waiting
         except BaseException:
             connection.close()
             raise
@@ -174,12 +222,13 @@ class SQLiteOutbox(SQLOutbox):
         synchronous = self._synchronous if side == "front" else "NORMAL"
         if self._is_memory:
             return
+        connection.execute(f"PRAGMA page_size = {PAGE}")  # of a file that is new
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         if side == "front":
             connection.execute("PRAGMA wal_autocheckpoint = 0")
             (page,) = connection.execute("PRAGMA page_size").fetchone()
-            connection.execute(f"PRAGMA max_page_count = {max(1, self._max_bytes // page)}")
+            connection.execute(f"PRAGMA max_page_count = {max(1, self._most_bytes() // page)}")
 
     # -- trouble -------------------------------------------------------------------------------
 
@@ -190,6 +239,13 @@ class SQLiteOutbox(SQLOutbox):
         process.close()
         front = process.opened["front"] = self._open(process, "front")
         sqlite_file.restore(front, rows)
+
+    def _translate(self, process: _Connections, error: BaseException) -> None:
+        if isinstance(error, sqlite3.Error):
+            self._after(process, error)
+            raise OutboxError(f"The outbox {self._path} cannot be used: {error}.") from error
+        if isinstance(error, OSError):
+            raise OutboxError(f"The outbox {self._path} cannot be used: {error.strerror}.") from error
 
     def _after(self, process: _Connections, error: sqlite3.Error) -> None:
         is_damaged = sqlite_file.is_damage(error)
@@ -231,11 +287,12 @@ def _create_inside(execute: Execute, upgrade: Callable[[Execute, int], None]) ->
     execute("RELEASE dub_outbox")
 
 
-def _begin(connection: sqlite3.Connection, statement: str) -> None:
+def _patiently(connection: sqlite3.Connection, statement: str, values: Sequence[object] = ()) -> None:
+    """Run what begins a transaction; wait while another process is in one."""
     deadline = None
     while True:
         try:
-            connection.execute(statement)
+            connection.execute(statement, values)
             return
         except sqlite3.OperationalError as error:
             now = time.monotonic()

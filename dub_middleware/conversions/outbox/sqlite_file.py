@@ -5,16 +5,24 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dub_middleware.conversions.outbox import inbox
+
 _DAMAGED = ("file is not a database", "database disk image is malformed")
-_NAMES = (
-    "id, destination, kind, key, payload, created_at, state, next_at, owner, attempts,"
-    " first_attempt_at, ambiguous, status, message, settled_at, crashes"
+_TABLES = (
+    (
+        "dub_outbox",
+        f"{inbox.COLUMNS}, state, next_at, owner, status, message, settled_at, crashes",
+        " WHERE state = 'pending'",
+    ),
+    ("dub_outbox_new", inbox.COLUMNS, ""),
 )
+
+Waiting = dict[str, list[tuple[Any, ...]]]
 
 
 def inode(path: str) -> int | None:
@@ -23,6 +31,16 @@ def inode(path: str) -> int | None:
         return os.stat(path).st_ino
     except FileNotFoundError:
         return None
+
+
+def size_limit() -> int:
+    """Return how many bytes a file of this process may have (``ulimit -f``)."""
+    try:
+        import resource
+    except ImportError:  # not on this system
+        return sys.maxsize
+    soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def is_same(path: str, other: str) -> bool:
@@ -48,16 +66,21 @@ def put_aside(path: str) -> str:
     return aside
 
 
-def waiting(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+def waiting(connection: sqlite3.Connection) -> Waiting:
     """Read what still waits through a connection whose file has no name any more."""
     with contextlib.suppress(sqlite3.Error):
-        return connection.execute(f"SELECT {_NAMES} FROM dub_outbox WHERE state = 'pending'").fetchall()
-    return []
+        return {
+            table: connection.execute(f"SELECT {columns} FROM {table}{which} ORDER BY seq").fetchall()
+            for table, columns, which in _TABLES
+        }
+    return {}
 
 
-def restore(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Write rows of `waiting` into a new file."""
-    marks = ", ".join("?" * len(_NAMES.split(",")))
+def restore(connection: sqlite3.Connection, rows: Waiting) -> None:
+    """Write what `waiting` found into a new file."""
     connection.execute("BEGIN IMMEDIATE")
-    connection.executemany(f"INSERT INTO dub_outbox ({_NAMES}) VALUES ({marks}) ON CONFLICT DO NOTHING", rows)
+    for table, columns, _ in _TABLES:
+        marks = ", ".join("?" * len(columns.split(",")))
+        statement = f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING"
+        connection.executemany(statement, rows.get(table, ()))
     connection.execute("COMMIT")

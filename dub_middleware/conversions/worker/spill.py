@@ -7,7 +7,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from dub_middleware.conversions.destinations import Delivery, Sender
 from dub_middleware.conversions.outbox import NewRow, Outbox
@@ -118,7 +117,7 @@ class Spill:
             if outcome.state in ("ambiguous", "not_attributed"):
                 # not_attributed: what belongs before it may wait in the outbox that cannot be read
                 is_ambiguous = outcome.state == "ambiguous"
-                memory.replace(row, replace(row, attempts=1, ambiguous=is_ambiguous))
+                memory.replace(row, row._replace(attempts=1, ambiguous=is_ambiguous))
                 continue
             if outcome.state not in ("delivered", "duplicate"):
                 error = DeliveryError(row.destination, outcome.state, row.id, outcome.message)
