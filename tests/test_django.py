@@ -195,6 +195,35 @@ def test_the_nonce_of_django_csp_is_used_on_either_side(get: Any, above: bool) -
         assert f'nonce="{nonce[1]}"></script>' in body(response).decode()
 
 
+NOT_FOUND = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "OPTIONS": {
+            "loaders": [
+                (
+                    "django.template.loaders.locmem.Loader",
+                    {"404.html": "{% load dub %}<!doctype html><head>{% dub_script %}</head>Not here"},
+                )
+            ]
+        },
+    }
+]
+
+
+@pytest.mark.parametrize("case", ["policy-above", "tag-in-the-template"])
+def test_a_page_that_no_view_answers_has_the_nonce(get: Any, case: str) -> None:
+    """Nobody can ask for it in advance then: the policy is written after us, or the template asks for it."""
+    changes: dict[str, Any] = {"MIDDLEWARE": [CSP, OURS]}
+    if case == "tag-in-the-template":
+        changes = {"MIDDLEWARE": [OURS, CSP], "TEMPLATES": NOT_FOUND}
+    with override_settings(CONTENT_SECURITY_POLICY=STRICT, **changes):
+        response = get("/missing")
+        assert response.status_code == 404
+        nonce = re.search(r"'nonce-([^']+)'", response["Content-Security-Policy"])
+        assert nonce is not None
+        assert body(response).decode().count(f'nonce="{nonce[1]}"></script>') == 1
+
+
 def test_a_page_without_the_policy_that_its_middleware_would_write_has_the_script() -> None:
     exempt = {**STRICT, "EXCLUDE_URL_PREFIXES": ["/missing"]}
     with override_settings(MIDDLEWARE=[OURS, CSP], CONTENT_SECURITY_POLICY=exempt):

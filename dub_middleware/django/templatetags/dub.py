@@ -15,6 +15,7 @@ register = template.Library()
 @register.simple_tag(takes_context=True)
 def dub_script(context: Context) -> SafeString:
     """Return the script element, with the nonce of the request's Content-Security-Policy if there is one."""
-    request = context.get("request")
+    # the second is there without the context processor of that name, too
+    request = context.get("request") or getattr(context, "request", None)
     nonce = nonce_of(request) if request is not None else None
     return mark_safe(conf.site().script.markup(nonce))
