@@ -9,6 +9,7 @@ from typing import Any
 
 from dub_middleware import FQLError, MappingError
 from dub_middleware.segment import DubActions, parse_fql
+from dub_middleware.segment.actions import as_request
 from dub_middleware.segment.javascript import UNDEFINED, stringify
 from dub_middleware.segment.mapping import CompiledMapping
 
@@ -113,7 +114,7 @@ def delivery(mapping: dict[str, Any], event: Any) -> dict[str, str]:
     if outcome["outcome"] == "error":
         return {"error": outcome["error"]}
     if outcome["outcome"] == "sent":
-        (request,) = actions.requests(event)
+        request = as_request(outcome)
         assert json.loads(request.payload) == outcome["body"]
         return {"path": f"{outcome['method']} {outcome['path']}", "body": request.payload.decode()}
     return {"output": "not subscribed" if outcome["outcome"] == "not_subscribed" else ""}

@@ -97,10 +97,6 @@ class DubActions(Delivering):
             return [mapping.skip(off) for mapping in self.mappings]
         return [mapping.plan(event) for mapping in self.mappings]
 
-    def requests(self, event: Any) -> list[Request]:
-        """Return the requests that an event gives; `sender` delivers them."""
-        return [as_request(outcome) for outcome in self.plan(event) if outcome["outcome"] == "sent"]
-
     def send(self, event: Any) -> list[PlannedOutcome]:
         """Store the requests that an event gives, deliver them in the background, and return the plan.
 
