@@ -53,7 +53,7 @@ class Server(Services):
         key = options.segment_write_key
         self.segment = None if key is None else create_segment(self, self.api, key)
         self.redirect = Redirect(self)
-        self.dashboard = create_dashboard(self)
+        self.dashboard = create_dashboard(self, self.api.gate)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         self.start()

@@ -213,3 +213,41 @@ def test_which_addresses_are_public(address: str, public: bool) -> None:
 )
 def test_which_hosts_are_this_machine(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
+
+
+class TestKeysOfPrograms:
+    """The twins of the pages are data, as the API is: a key reads them from anywhere."""
+
+    PATHS = ("/analytics.json", "/events.json", "/events.csv", "/links.json", "/customers.json")
+
+    def ask(self, server: Server, path: str, key: str, method: str = "GET", **headers: str) -> TestResponse:
+        bearer = {"Authorization": f"Bearer {key}", "Accept": "*/*", **headers}
+        return Browser(server).ask(path, method, headers=bearer)
+
+    @pytest.mark.parametrize("options", [{}, {"password": PASSWORD}], ids=["no-password", "password"])
+    def test_a_secret_key_reads_the_twins(self, open_server: Open, options: dict[str, Any]) -> None:
+        server = open_server(**options)
+        key, _ = server.store.keys.create()
+        for path in self.PATHS:
+            assert self.ask(server, path, key).status_code == 200, path
+        assert self.ask(server, "/", key, Accept="application/json").is_json
+
+    def test_it_opens_no_page_and_changes_and_manages_nothing(self, open_server: Open) -> None:
+        server = open_server(password=PASSWORD)
+        key, _ = server.store.keys.create()
+        assert self.ask(server, "/", key, Accept="text/html").status_code == 302
+        for path in ("/settings.json", "/webhooks.json", "/install.json"):
+            assert self.ask(server, path, key).status_code == 401
+        assert self.ask(server, "/links/new", key, "POST").status_code == 401
+
+    def test_other_keys_are_refused_as_the_api_refuses_them(self, open_server: Open) -> None:
+        server = open_server(password=PASSWORD)
+        narrow, _ = server.store.keys.create(scopes=["links.read"])
+        public, _ = server.store.keys.create("publishable")
+        wide, _ = server.store.keys.create(scopes=["apis.read"])
+        for key, status in ((narrow, 403), (public, 401), ("dub_unknown", 401), ("x", 404), (wide, 200)):
+            answer = self.ask(server, "/events.json", key)
+            assert answer.status_code == status
+            assert status == 200 or answer.get_json()["error"]["doc_url"]
+        basic = Browser(server).ask("/events.json", headers={"Authorization": "Basic eDp5"})
+        assert basic.status_code == 401, "of a proxy's own login"

@@ -56,7 +56,7 @@ class Api:
 
     def __init__(self, server: Services, resources: Iterable[Resource]) -> None:
         self._server = server
-        self._gate = Gatekeeper(server.store, server.options)
+        self.gate = Gatekeeper(server.store, server.options)
         self._resources = [*resources, openapi.endpoint(lambda: self.document)]
         operations = [operation for resource in self._resources for operation in resource.operations]
         rules = [
@@ -94,7 +94,7 @@ class Api:
         try:
             operation, raw_path = self._find(request)
             call.path = {name: operation.path[name].parse(raw_path[name]) for name in raw_path}
-            answer = operation.run(call, self._gate)
+            answer = operation.run(call, self.gate)
             return answer if isinstance(answer, Response) else _Json.of(answer, operation.status)
         except _Answered as answered:
             return answered.response

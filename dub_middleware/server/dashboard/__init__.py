@@ -36,6 +36,7 @@ from pathlib import Path
 
 from flask import Blueprint, Flask
 
+from dub_middleware.server.api.auth import Gatekeeper
 from dub_middleware.server.dashboard import (
     analytics,
     breakdown,
@@ -67,14 +68,14 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
 )
 
 
-def create_dashboard(server: Services) -> Flask:
-    """The pages of one server."""
+def create_dashboard(server: Services, gate: Gatekeeper) -> Flask:
+    """The pages of one server; ``gate`` knows its API keys."""
     templates = Path(__file__).parents[1] / "templates"
     app = Flask(__name__, static_folder=None, template_folder=str(templates))
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     layout.init_app(app, server)
-    login.init_app(app, server)
+    login.init_app(app, server, gate)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     return app

@@ -7,20 +7,33 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask, Response, abort, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from dub_middleware.server.api.auth import Gatekeeper
+from dub_middleware.server.api.errors import ApiError
 from dub_middleware.server.dashboard.pages import current_server, wants_json
 from dub_middleware.server.services import Services
 
 blueprint = Blueprint("login", __name__)
 
 OPEN = frozenset(["static", "login.form", "login.enter"])  # the endpoints that need no session
+#: the blueprints whose data the holder of an API key may read; what manages the server is for people
+READABLE = frozenset(["analytics", "breakdown", "events", "links", "customers"])
 
 
-def init_app(app: Flask, server: Services) -> None:
+def init_app(app: Flask, server: Services, gate: Gatekeeper) -> None:
     """Guard every page of an application."""
     access = server.access
 
     @app.before_request
     def guard() -> AnyResponse | None:
+        if (authorization := _key_of_program()) is not None:
+            try:
+                gate.secret(authorization, "apis.read", is_analytics=False)
+            except ApiError as error:
+                response = jsonify(error.envelope)
+                response.status_code = error.status
+                response.headers.update(error.headers)
+                return response
+            return None
         if not access.needs_login and not access.is_from_here(request):
             abort(403, "Without a password these pages are for the machine they run on. Set DUB_PASSWORD.")
         if not access.is_same_site(request):
@@ -32,6 +45,14 @@ def init_app(app: Flask, server: Services) -> None:
             response.status_code = 401
             return response
         return redirect(url_for("login.form", next=request.full_path.rstrip("?")))
+
+
+def _key_of_program() -> str | None:
+    """The header with the key of a program that reads data; None for people, and for what others read."""
+    authorization = request.headers.get("Authorization", "")
+    reads = request.method in ("GET", "HEAD") and (wants_json() or request.path.endswith(".csv"))
+    is_key = authorization.startswith("Bearer ")
+    return authorization if is_key and reads and request.blueprint in READABLE else None
 
 
 @blueprint.get("/login")
