@@ -47,7 +47,7 @@ def read(path: Path) -> Rates:
     try:
         text = path.read_text("utf-8")
         return _from_xml(text) if text.lstrip().startswith("<") else _from_csv(text)
-    except (OSError, ValueError, ArithmeticError, LookupError, ElementTree.ParseError) as error:
+    except (OSError, ValueError, ArithmeticError, LookupError, csv.Error, ElementTree.ParseError) as error:
         allowed = "the ECB's eurofxref-daily.xml or eurofxref.csv"
         raise ConfigError("rates_file", f"rates_file={str(path)!r} is not {allowed}: {error!r}.") from error
 
