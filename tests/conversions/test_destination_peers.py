@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from decimal import Decimal
 from typing import Any
 
 import dub
@@ -14,11 +16,18 @@ from dub_middleware.conversions.destinations import Delivery, Destination
 from dub_middleware.conversions.destinations.dub import DubAPI
 from dub_middleware.conversions.destinations.segment import Segment
 from dub_middleware.conversions.events import Lead, Sale
+from dub_middleware.errors import EventError
 from dub_stub import KEY, DubStub
 from segment_stub import WRITE_KEY, SegmentStub
 
 ID = "0123456789abcdef0123456789abcdef"
 CLICK = "clk0123456789abc"
+METADATA = {
+    "ключ": "登録 \u2028 e\u0301",
+    "numbers": [0.1, 1e22, 2**53 + 1],
+    "nested": {"none": None},
+    "long": "é" * 2_000,
+}
 
 LEADS = {
     "required-only": {"click_id": CLICK, "event_name": "Sign Up", "customer_external_id": "42"},
@@ -33,6 +42,34 @@ LEADS = {
         "mode": "wait",
         "event_quantity": 3,
         "metadata": {"plan": "pro", "seats": 5, "nested": {"a": [1, None, True]}},
+    },
+    "any-writing": {
+        "click_id": CLICK,
+        "event_name": "登録",
+        "customer_external_id": "ключ/42",
+        "customer_name": "\u202eعادة \N{WOMAN}\u200d\N{ROCKET} e\u0301",
+        "metadata": {"ключ": 'a\nb\t"c"\\ \u2028', "": ""},
+    },
+    "as-large-as-it-may-be": {
+        "click_id": CLICK,
+        "event_name": "é" * 255,
+        "customer_external_id": "4" * 100,
+        "event_quantity": 100,
+        "metadata": {"a": "é" * 9_992},
+    },
+    "numbers": {
+        "click_id": CLICK,
+        "event_name": "Sign Up",
+        "customer_external_id": "42",
+        "metadata": {"numbers": [0.1, 1e22, 1.0, 1e-7, -0.0, 2**53 + 1, (1, 2)], "none": None, "empty": {}},
+    },
+    "none": {
+        "click_id": CLICK,
+        "event_name": "Sign Up",
+        "customer_external_id": "42",
+        "customer_name": None,
+        "customer_email": None,
+        "metadata": None,
     },
 }
 SALES = {
@@ -51,6 +88,20 @@ SALES = {
         "customer_avatar": "https://example.com/ada.png",
         "metadata": {"plan": "pro"},
     },
+    "no-minor-unit": {"customer_external_id": "42", "amount": 500, "currency": "jpy"},
+    "three-decimals": {"customer_external_id": "42", "amount": 4_900, "currency": "kwd"},
+    "largest": {"customer_external_id": "42", "amount": 2**53 - 1},
+}
+#: what the official package sends, and Dub then refuses, miscounts or loses; here it is the caller's error
+REFUSED = {
+    "bool": {"amount": True},  # sent as 1
+    "float": {"amount": 49.0},  # sent as 49 cents
+    "decimal": {"amount": Decimal("49")},  # the same
+    "text": {"amount": "49"},
+    "negative": {"amount": -1},
+    "empty-invoice": {"amount": 1, "invoice_id": ""},  # no idempotency key at all
+    "nan": {"amount": 1, "metadata": {"a": float("nan")}},  # sent as null
+    "moment": {"amount": 1, "metadata": {"a": datetime.now(timezone.utc)}},  # sent as text
 }
 
 
@@ -72,6 +123,8 @@ class TestDubPackage:
     """Differences, all of them in what is left out or filled in:
 
     - absent fields are absent here and null there: Dub reads both as "none", and a shorter body is cheaper;
+    - a currency is in lower case here, as Dub stores it, and as it was written there;
+    - a blank name or avatar is left out here;
     - a sale without an invoice id has one here, since without it a repeated request counts the sale twice.
     """
 
@@ -97,6 +150,12 @@ class TestDubPackage:
             assert ours.pop("invoiceId") == f"dmw_{ID}"
         assert ours == expected
         assert stub.requests[0].path == stub.requests[1].path
+
+
+@pytest.mark.parametrize("fields", REFUSED.values(), ids=REFUSED)
+def test_what_dub_would_refuse_miscount_or_lose_is_the_callers_error(fields: dict[str, Any]) -> None:
+    with pytest.raises(EventError):
+        Sale(customer_external_id="42", **fields)
 
 
 def guide_calls() -> dict[str, tuple[Lead | Sale, dict[str, Any]]]:
@@ -127,7 +186,15 @@ def guide_calls() -> dict[str, tuple[Lead | Sale, dict[str, Any]]]:
             lead,
             {"event": "Sign Up", "context": {"traits": traits}, "integrations": {"All": True}},
         ),
+        "lead-with-metadata": (
+            dataclasses.replace(lead, metadata=METADATA),
+            {"event": "Sign Up", "context": {"traits": traits}, "properties": METADATA},
+        ),
         "sale": (sale, {"event": "Order Completed", "properties": properties}),
+        "sale-with-metadata": (
+            dataclasses.replace(sale, metadata=METADATA),
+            {"event": "Order Completed", "properties": METADATA | properties},
+        ),
     }
 
 
@@ -140,10 +207,11 @@ class TestSegmentPackage:
     - ``integrations`` says ``All: true``, which is the default;
     - ``currency`` is in lower case, as Dub stores it;
     - the library names itself; ids and times differ by nature;
-    - the write key is in the header only, so no body that is logged holds it.
+    - the write key is in the header only, so no body that is logged holds it;
+    - the limit of 32 KB counts bytes here, and there six for each letter that is not ASCII.
     """
 
-    @pytest.mark.parametrize("name", ["lead", "sale"])
+    @pytest.mark.parametrize("name", ["lead", "lead-with-metadata", "sale", "sale-with-metadata"])
     def test_the_call_of_dubs_guide(self, name: str) -> None:
         event, call = guide_calls()[name]
         with SegmentStub() as stub:
@@ -162,11 +230,11 @@ class TestSegmentPackage:
             assert isinstance(message.pop("messageId"), str)
             assert datetime.fromisoformat(message.pop("timestamp").replace("Z", "+00:00")).tzinfo
             assert message["context"].pop("library")
-        if name == "sale":
+        if name.startswith("sale"):
             extra = {"amount": 1000, "paymentProcessor": "stripe", "currency": "usd"}
             their_call["properties"] |= extra
             their_call["integrations"] = {"All": True}
         else:
             their_call["context"]["dubClickId"] = CLICK
-            their_call["integrations"]["Dub (Actions)"] = {"dub_id": CLICK}
+            their_call["integrations"] |= {"All": True, "Dub (Actions)": {"dub_id": CLICK}}
         assert our_call == their_call
