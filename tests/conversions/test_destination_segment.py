@@ -14,6 +14,7 @@ from dub_middleware.conversions.destinations import Delivery
 from dub_middleware.conversions.destinations.segment import Segment
 from dub_middleware.conversions.events import Lead, Sale
 from dub_middleware.errors import APIError, ConfigError, EventError
+from dub_middleware.segment import DubActions
 from segment_stub import WRITE_KEY, SegmentStub
 from stub_http import Fault, raw, status
 
@@ -113,6 +114,15 @@ class TestShapes:
         assert message["context"] == {"library": {"name": "dub-middleware"}}
         assert message["properties"] == {}
         assert message["integrations"] == {"All": True}
+
+    def test_a_deferred_lead_is_kept_from_dub(self) -> None:
+        """Segment knows no such mode: Dub would count the lead at once."""
+        message = prepared(Lead(customer_external_id="42", click_id=CLICK, mode="deferred"))
+        assert message["integrations"] == {"All": True, "Dub (Actions)": False}
+        assert CLICK not in json.dumps(message)
+        assert {outcome["outcome"] for outcome in DubActions("dub_x", outbox=None).plan(message)} == {
+            "not_subscribed"
+        }
 
     def test_a_sale_has_an_order_id_whatever_happens(self) -> None:
         properties = prepared(Sale(customer_external_id="42", amount=0))["properties"]

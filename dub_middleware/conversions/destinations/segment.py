@@ -54,7 +54,8 @@ class Segment:
     always in the minor unit). ``gzip=False`` is for servers that cannot decompress.
 
     Metadata becomes properties; a key that a mapping would take for a field of the conversion (``email``,
-    ``products``, …) gets the prefix ``metadata_``. Raises `ConfigError` for a wrong option.
+    ``products``, …) gets the prefix ``metadata_``. A deferred lead is kept from Dub.
+    Raises `ConfigError` for a wrong option.
     """
 
     US = "https://api.segment.io"
@@ -220,22 +221,34 @@ def _metadata(event: Lead | Sale, taken: frozenset[str]) -> dict[str, Any]:
     return {f"metadata_{k}" if k in taken else k: v for k, v in (event.metadata or {}).items()}
 
 
+def _click_id(event: Lead | Sale) -> str:
+    return "" if _is_deferred(event) else event.click_id
+
+
+def _is_deferred(event: Lead | Sale) -> bool:
+    # Segment knows no such mode: with a click id it would be a lead like any other, and counted at once
+    return isinstance(event, Lead) and event.mode == "deferred"
+
+
 def _context(event: Lead | Sale) -> dict[str, Any]:
+    click_id = _click_id(event)
     traits = _present(
         name=event.customer_name,
         email=event.customer_email,
         avatar=event.customer_avatar,
-        clickId=event.click_id,
+        clickId=click_id,
     )
     context: dict[str, Any] = {"library": LIBRARY}
     if traits:
         context["traits"] = traits
-    if event.click_id:
-        context["dubClickId"] = event.click_id
+    if click_id:
+        context["dubClickId"] = click_id
     return context
 
 
 def _integrations(event: Lead | Sale) -> dict[str, Any]:
+    if _is_deferred(event):
+        return {"All": True, DUB_ACTIONS: False}
     if not event.click_id:
         return {"All": True}
     return {"All": True, DUB_ACTIONS: {"dub_id": event.click_id}}
