@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from werkzeug import Request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from dub_middleware.server.api.auth import Auth, Gatekeeper
 from dub_middleware.server.api.errors import BAD_JSON, ApiError
@@ -38,7 +38,7 @@ MAX_BODY = 4_500_000  # bytes; what Dub's host lets through
 class ApiRequest(Request):
     """A request whose body is bounded."""
 
-    max_content_length = MAX_BODY
+    max_content_length = MAX_BODY + 1  # what comes without a length shows by the last byte that it is larger
 
 
 @dataclass(slots=True)
@@ -147,11 +147,15 @@ class Resource:
 
 def _read_json(request: ApiRequest) -> Any:
     try:
-        text = request.get_data(cache=False).decode("utf-8-sig", "replace")
-        return _decoder.decode(text)
+        data = request.get_data(cache=False)
+        if len(data) > MAX_BODY:
+            raise RequestEntityTooLarge
+        return _decoder.decode(data.decode("utf-8-sig", "replace"))
     except RequestEntityTooLarge:
         message = f"The request body is larger than {MAX_BODY} bytes."
         raise ApiError("bad_request", message, status=413) from None
+    except (OSError, ClientDisconnected):  # as servers tell of chunks that are none, and of an early end
+        raise ApiError("bad_request", "The request body did not arrive whole.") from None
     except (ValueError, RecursionError):
         raise ApiError("bad_request", BAD_JSON) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import timedelta
 from typing import Any
 
@@ -229,6 +230,29 @@ def test_requests_that_reach_nothing(
     answer = http.request(method, path, content=content)
     assert answer.status_code == status
     assert message in answer.json()["error"]["message"]
+
+
+def test_a_body_of_unknown_length_is_bounded_too(http: httpx.Client) -> None:
+    answer = http.post("/track/click", content=(b" " * 50_000 for _ in range(92)))
+    assert answer.status_code == 413
+    assert "larger than 4500000 bytes" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", id="no-chunk"),
+        pytest.param(b"Content-Length: 100\r\n\r\n{}", id="too-short"),
+    ],
+)
+def test_a_body_that_does_not_arrive_whole_is_the_callers_error(base_url: str, rest: bytes) -> None:
+    port = httpx.URL(base_url).port
+    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        connection.sendall(b"POST /api/track/click HTTP/1.1\r\nHost: 127.0.0.1\r\n" + rest)
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"did not arrive whole" in answer
 
 
 def test_a_wrong_method_is_told_the_right_ones(http: httpx.Client) -> None:
