@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import django
 import pytest
 from csp.constants import NONCE
 from django.core.checks import run_checks
@@ -185,10 +186,20 @@ def test_the_nonce_of_a_policy_that_is_announced_later_is_used(get: Any) -> None
 STRICT = {"DIRECTIVES": {"script-src": [NONCE, "'strict-dynamic'"]}}
 
 
+POLICIES: dict[str, tuple[str, dict[str, Any]]] = {"django-csp": (CSP, {"CONTENT_SECURITY_POLICY": STRICT})}
+if django.VERSION >= (6, 0):
+    from django.utils.csp import CSP as BUILTIN
+
+    own = {"SECURE_CSP": {"script-src": [BUILTIN.NONCE, BUILTIN.STRICT_DYNAMIC]}}
+    POLICIES["django"] = ("django.middleware.csp.ContentSecurityPolicyMiddleware", own)
+
+
 @pytest.mark.parametrize("above", [True, False], ids=["above", "below"])
-def test_the_nonce_of_django_csp_is_used_on_either_side(get: Any, above: bool) -> None:
-    order = [OURS, CSP] if above else [CSP, OURS]
-    with override_settings(MIDDLEWARE=order, CONTENT_SECURITY_POLICY=STRICT):
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_nonce_of_a_policy_is_used_on_either_side(get: Any, policy: str, above: bool) -> None:
+    middleware, settings = POLICIES[policy]
+    order = [OURS, middleware] if above else [middleware, OURS]
+    with override_settings(MIDDLEWARE=order, **settings):
         response = get("/")
         nonce = re.search(r"'nonce-([^']+)'", response["Content-Security-Policy"])
         assert nonce is not None
