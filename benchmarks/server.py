@@ -4,8 +4,10 @@ Run `python benchmarks/server.py` with the extra `[dev]`; `--quick` for a glance
 PostgreSQL) instead of a SQLite file; `--events 10_000_000` for the file that the views must be fast with: it
 takes minutes to fill and some gigabytes, in a temporary folder that goes afterwards.
 
-gunicorn runs two workers of four threads; eight connections send. Rounds alternate between the bare app and
-ours, so that a noisy machine hits both. Every answer is checked, and every event looked for in the end.
+gunicorn runs two workers: first as it has them by default (`sync`: one request at a time, a connection for
+each), then with four threads (`gthread`: connections stay). Eight clients send. Rounds alternate between the
+bare app and ours, so that a noisy machine hits both. Every answer is checked, and every event looked for in
+the end.
 ``CPU`` is the ratio of the workers' CPU time a request, which other work on the machine changes less.
 """
 
@@ -39,7 +41,8 @@ SECRET = "dub_benchmarkbenchmarkbench"
 BROWSER = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 )
-WORKERS, THREADS, CONNECTIONS, SENDERS = 2, 4, 8, 2
+WORKERS, CONNECTIONS, SENDERS = 2, 8, 2
+CLASSES = {"sync": ("--worker-class", "sync"), "gthread": ("--worker-class", "gthread", "--threads", "4")}
 LINK = {"domain": "go.localhost", "key": "launch", "url": "https://shop.test/", "track_conversion": True}
 
 
@@ -115,23 +118,31 @@ def bare(cell: Cell) -> Cell:
 
 
 def send(address: Any, cell: Cell, first: int, until: float, done: list[tuple[int, float]]) -> None:
-    """Send one request after another on one connection; note how many were right and how long each took."""
+    """Send one request after another, on one connection if the server keeps it; note how long each took."""
     n = first
-    with socket.create_connection(address) as connection:
-        stream = connection.makefile("rb")
-        while time.monotonic() < until:
-            begun = time.perf_counter()
-            connection.sendall(cell.request(n))
-            status = int(stream.readline().split()[1])
-            length = 0
-            while (line := stream.readline()) != b"\r\n":
-                if line.lower().startswith(b"content-length:"):
-                    length = int(line.split(b":")[1])
-            stream.read(length)
-            if status != cell.status:
-                raise SystemExit(f"{cell.name} answered {status}")
-            done.append((n, time.perf_counter() - begun))
-            n += CONNECTIONS
+    while time.monotonic() < until:
+        with socket.create_connection(address) as connection:
+            stream = connection.makefile("rb")
+            is_kept = True
+            while is_kept and time.monotonic() < until:
+                begun = time.perf_counter()
+                connection.sendall(cell.request(n))
+                status, is_kept = read_answer(stream)
+                if status != cell.status:
+                    raise SystemExit(f"{cell.name} answered {status}")
+                done.append((n, time.perf_counter() - begun))
+                n += CONNECTIONS
+
+
+def read_answer(stream: Any) -> tuple[int, bool]:
+    """The status of an answer, and whether another may follow on its connection."""
+    status, length, is_kept = int(stream.readline().split()[1]), 0, True
+    while (line := stream.readline().lower()) != b"\r\n":
+        if line.startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+        is_kept = is_kept and line != b"connection: close\r\n"
+    stream.read(length)
+    return status, is_kept
 
 
 def sender(address: Any, cell: Cell, firsts: list[int], until: float, results: Any) -> None:
@@ -197,7 +208,7 @@ def cpu_seconds(master: int) -> float:
 
 
 @contextlib.contextmanager
-def gunicorn(database: str) -> Iterator[Any]:
+def gunicorn(database: str, worker_class: str) -> Iterator[Any]:
     """The address and the process id of a gunicorn that runs `target`."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         command = [
@@ -210,7 +221,7 @@ def gunicorn(database: str) -> Iterator[Any]:
                 "--log-level",
                 "warning",
             ),
-            *("--workers", str(WORKERS), "--threads", str(THREADS), "--worker-class", "gthread", "--preload"),
+            *("--workers", str(WORKERS), *CLASSES[worker_class], "--preload"),
             "server:target()",
         ]
         environ = os.environ | {"BENCH_DATABASE": database}
@@ -229,19 +240,28 @@ def requests(database: str, rounds: int, seconds: float) -> None:
     link = server.store.links.create(LINK)
     click_id = server.store.record_click(link, Context(url=link.url)).click_id
     server.close()
-    found: dict[str, list[tuple[Round, Round]]] = {}
-    with gunicorn(database) as (address, master):
-        load = Load(address, master, {})
-        for cell in cells(click_id):
-            load.run(cell, 0.5)  # connections, caches, statements
-        for _ in range(rounds):
+    sent: dict[str, int] = {}
+    first = 0
+    for worker_class in CLASSES:
+        found: dict[str, list[tuple[Round, Round]]] = {}
+        with gunicorn(database, worker_class) as (address, master):
+            load = Load(address, master, sent, first)
             for cell in cells(click_id):
-                pair = load.run(bare(cell), seconds), load.run(cell, seconds)
-                found.setdefault(cell.name, []).append(pair)
+                load.run(cell, 0.5)  # connections, caches, statements
+            for _ in range(rounds):
+                for cell in cells(click_id):
+                    pair = load.run(bare(cell), seconds), load.run(cell, seconds)
+                    found.setdefault(cell.name, []).append(pair)
+        first = load.next
+        show(f"{WORKERS} {worker_class}", found)
+    check_nothing_is_lost(database, sent)
+
+
+def show(title: str, found: dict[str, list[tuple[Round, Round]]]) -> None:
     heads = "".join(
         f"{head:>9}" for head in ("bare/s", "ours/s", "ratio", "CPU", "CPU µs", "p50 ms", "p99 ms")
     )
-    print(f"{'':14}{heads}")
+    print(f"{title:14}{heads}")
     for name, pairs in found.items():
         plain, ours = (statistics.median(item.rate for item in column) for column in zip(*pairs, strict=True))
         ratio = statistics.median(ours.rate / plain.rate for plain, ours in pairs)
@@ -252,7 +272,7 @@ def requests(database: str, rounds: int, seconds: float) -> None:
             f"{name:14}{plain:>9.0f}{ours:>9.0f}{ratio:>9.2f}{cpu:>9.2f}{spent:>9.0f}"
             f"{centiles[49] * 1e3:>9.1f}{centiles[98] * 1e3:>9.1f}"
         )
-    check_nothing_is_lost(database, load.sent)
+    print()
 
 
 def check_nothing_is_lost(database: str, sent: dict[str, int]) -> None:
@@ -261,7 +281,7 @@ def check_nothing_is_lost(database: str, sent: dict[str, int]) -> None:
     store.close()
     clicks = sent["/track/click"] + sent["redirect"] + 1
     leads = sent["/track/lead"]
-    print(f"\nanswered {clicks} clicks and {leads} leads; stored {totals.clicks} and {totals.leads}")
+    print(f"answered {clicks} clicks and {leads} leads; stored {totals.clicks} and {totals.leads}")
     if (totals.clicks, totals.leads) != (clicks, leads):
         raise SystemExit("events are missing")
 
@@ -300,7 +320,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="dub-bench-") as folder:
         if given.only != "views":
             database = given.database or f"sqlite:///{folder}/requests.db"
-            requests(database, rounds=3 if given.quick else 8, seconds=1.0 if given.quick else 2.0)
+            requests(database, rounds=3 if given.quick else 6, seconds=1.0 if given.quick else 2.0)
         if given.only != "requests":
             views(given.database or f"sqlite:///{folder}/views.db", given.events)
 

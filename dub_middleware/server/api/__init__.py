@@ -77,7 +77,7 @@ class Api:
         return openapi.document(self._resources)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        call = Call(self._server, ApiRequest(environ))
+        call = Call(self._server, environ)
         answer = self._answer(call)
         if isinstance(answer, Response):
             answer.headers.update(call.headers)
@@ -85,14 +85,13 @@ class Api:
         body, length = answer.body, str(len(answer.body))
         headers = call.headers | {"Content-Type": "application/json", "Content-Length": length}
         start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", list(headers.items()))
-        return [] if call.request.method == "HEAD" else [body]
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     def _answer(self, call: Call) -> Response | _Json:
-        request = call.request
-        if request.path in self._open:
+        if call.environ["PATH_INFO"] in self._open:
             call.headers |= CORS_HEADERS
         try:
-            operation, raw_path = self._find(request)
+            operation, raw_path = self._find(call)
             call.path = {name: operation.path[name].parse(raw_path[name]) for name in raw_path}
             answer = operation.run(call, self.gate)
             return answer if isinstance(answer, Response) else _Json.of(answer, operation.status)
@@ -105,12 +104,14 @@ class Api:
             told = ApiError(error.code, str(error))
             return _Json.of(told.envelope, told.status)
         except Exception:
-            _log.exception("%s %r failed", request.method, request.path)
+            _log.exception("%s %r failed", call.request.method, call.request.path)
             return _Json.of(ApiError("internal_server_error", INTERNAL).envelope, 500)
 
-    def _find(self, request: ApiRequest) -> tuple[Operation, Mapping[str, str]]:
-        if (operation := self._fixed.get((request.method, request.path))) is not None:
+    def _find(self, call: Call) -> tuple[Operation, Mapping[str, str]]:
+        place = call.environ["REQUEST_METHOD"], call.environ["PATH_INFO"]
+        if (operation := self._fixed.get(place)) is not None:
             return operation, {}
+        request = call.request
         try:
             return self._routes.match(request.path, request.method)
         except (NotFound, RequestRedirect):

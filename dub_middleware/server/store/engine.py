@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -74,16 +75,23 @@ class Database:
     @contextlib.contextmanager
     def record(self, *, durable: bool = True) -> Iterator[Driver]:
         """`write` for `Prepared` statements: the driver's own connection, without what SQLAlchemy adds."""
-        with self._told():
-            with self._turn(), self._recording() as raw:
-                try:
-                    yield raw
-                    raw.commit()
-                except BaseException:
-                    raw.rollback()
-                    raise
-            if durable:
-                self._sync()
+        if not self.is_sqlite:
+            with self._told(), contextlib.closing(self.engine.raw_connection()) as pooled:
+                raw: Driver = pooled.driver_connection
+                yield from _committed(raw)
+            return
+        lock = self._take_turn()
+        try:
+            # taking one out of the pool and putting it back would cost more than an INSERT
+            raw = self._recorder().driver_connection
+            sqlite_file.begin_immediate(raw)
+            yield from _committed(raw)
+        except sqlite3.OperationalError as error:
+            raise self._failure(error) from error
+        finally:
+            lock.release()
+        if durable:
+            self._sync()
 
     def together(self, work: Callable[[Driver], T], *, durable: bool = True) -> T:
         """Do ``work`` in a transaction, which on SQLite threads that come at the same time share.
@@ -91,8 +99,10 @@ class Database:
         PostgreSQL groups the commits of its sessions by itself.
         """
         if self.is_sqlite:
-            with self._told():
+            try:
                 return self._together[durable].run(work)
+            except sqlite3.OperationalError as error:
+                raise self._failure(error) from error
         with self.record(durable=durable) as raw:
             return work(raw)
 
@@ -113,18 +123,6 @@ class Database:
         self._writer.dispose()
         self.engine.dispose()
 
-    @contextlib.contextmanager
-    def _recording(self) -> Iterator[Driver]:
-        """The connection of `record`, in a transaction that writes."""
-        if not self.is_sqlite:
-            with contextlib.closing(self.engine.raw_connection()) as pooled:
-                yield pooled.driver_connection
-            return
-        # taking one out of the pool and putting it back costs more than an INSERT
-        raw = self._recorder().driver_connection
-        sqlite_file.begin_immediate(raw)
-        yield raw
-
     def _sync(self) -> None:
         """Wait until what is committed would survive a power cut; PostgreSQL has waited in the commit."""
         if self.is_sqlite:
@@ -137,22 +135,38 @@ class Database:
         try:
             yield
         except (sa.exc.OperationalError, driver.OperationalError) as error:
-            cause = getattr(error, "orig", error)
-            raise StoreError(f"{self.url.render_as_string(hide_password=True)}: {cause}") from error
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> StoreError:
+        cause = getattr(error, "orig", error)
+        return StoreError(f"{self.url.render_as_string(hide_password=True)}: {cause}")
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
-        """Threads that write a SQLite file queue here; only processes have to ask whether it is free."""
         if not self.is_sqlite:
             yield
             return
-        lock = self._turns()
-        if not lock.acquire(timeout=BUSY_TIMEOUT / 1000):
-            raise StoreError(f"{self.url.database}: another thread has been writing for {BUSY_TIMEOUT} ms.")
+        lock = self._take_turn()
         try:
             yield
         finally:
             lock.release()
+
+    def _take_turn(self) -> threading.Lock:
+        """Threads that write a SQLite file queue here; only processes have to ask whether it is free."""
+        lock = self._turns()
+        if not lock.acquire(timeout=BUSY_TIMEOUT / 1000):
+            raise StoreError(f"{self.url.database}: another thread has been writing for {BUSY_TIMEOUT} ms.")
+        return lock
+
+
+def _committed(raw: Driver) -> Iterator[Driver]:
+    try:
+        yield raw
+        raw.commit()
+    except BaseException:
+        raw.rollback()
+        raise
 
 
 def driver_of(connection: sa.Connection) -> Driver:

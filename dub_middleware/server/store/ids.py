@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 import string
 import time
@@ -12,7 +11,7 @@ _ALPHANUMERIC = (string.digits + string.ascii_letters).encode()
 _LETTERS = bytes(_ALPHANUMERIC[byte % 62] for byte in range(256))
 _SURPLUS = bytes(range(256 // 62 * 62, 256))
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_BASE32 = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _CROCKFORD.encode())
+_CROCKFORD_LETTERS = bytes(ord(_CROCKFORD[byte % 32]) for byte in range(256))
 
 
 def random_text(length: int) -> str:
@@ -31,9 +30,9 @@ def new_click_id() -> str:
 
 def new_id(prefix: str) -> str:
     """``link_1KA…``: the prefix and a ULID, 26 characters that sort by time (https://github.com/ulid/spec)."""
-    number = time.time_ns() // 1_000_000 << 80 | secrets.randbits(80)
-    # 128 bits are 26 letters of 5 bits behind two zeros; base 32 wants whole groups of 40 bits
-    return f"{prefix}_{base64.b32encode(number.to_bytes(20, 'big'))[6:].translate(_BASE32).decode()}"
+    now = time.time_ns() // 1_000_000
+    moment = "".join(_CROCKFORD[now >> shift & 31] for shift in range(45, -5, -5))
+    return f"{prefix}_{moment}{secrets.token_bytes(16).translate(_CROCKFORD_LETTERS).decode()}"
 
 
 def time_of(identifier: str) -> datetime:

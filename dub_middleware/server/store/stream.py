@@ -89,9 +89,18 @@ class Stream:
         return START if row is None else Position(int(row[0]), int(row[1]))
 
 
+class _Xid8(sa.types.UserDefinedType[str]):
+    """PostgreSQL's number of a transaction, which SQLAlchemy has no type for."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "xid8"
+
+
 def _place(position: Position) -> sa.Tuple:
-    # an integer, so it may stand in the SQL as it is: xid8 has no type in SQLAlchemy
-    return sa.tuple_(sa.literal_column(f"'{position.xid:d}'::xid8"), sa.literal_column(f"{position.id:d}"))
+    # parameters, not numbers in the SQL: neither SQLAlchemy nor the server looks at a statement twice
+    return sa.tuple_(sa.cast(str(position.xid), _Xid8), sa.literal(position.id, sa.BigInteger))
 
 
 def _is_number(text: str) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar, cast
 
@@ -66,14 +65,17 @@ class Together:
         with queue.gate:
             tickets, queue.waiting = queue.waiting, []
         try:
-            with _failing(tickets, mine), self._transaction() as connection:
+            with self._transaction() as connection:
                 _do_all(tickets, connection)
+        except BaseException as error:
+            _fail(tickets, mine, error)
         finally:
             self._hand_over(queue)
         try:
             if self._settle is not None and any(ticket.error is None for ticket in tickets):
-                with _failing(tickets, mine):
-                    self._settle()
+                self._settle()
+        except BaseException as error:
+            _fail(tickets, mine, error)
         finally:
             for ticket in tickets:
                 ticket.is_done = True
@@ -87,16 +89,12 @@ class Together:
             heir.turn.release()
 
 
-@contextlib.contextmanager
-def _failing(tickets: list[_Ticket], mine: _Ticket) -> Iterator[None]:
-    """Tell everybody when the commit failed: nobody's work is there."""
-    try:
-        yield
-    except BaseException as error:
-        is_ours = isinstance(error, Exception)
-        for ticket in tickets:
-            told = error if is_ours or ticket is mine else StoreError("The commit was interrupted.")
-            ticket.error = ticket.error or told
+def _fail(tickets: list[_Ticket], mine: _Ticket, error: BaseException) -> None:
+    """Tell everybody that the commit failed: nobody's work is there."""
+    is_ours = isinstance(error, Exception)
+    for ticket in tickets:
+        told = error if is_ours or ticket is mine else StoreError("The commit was interrupted.")
+        ticket.error = ticket.error or told
 
 
 def _do_all(tickets: list[_Ticket], connection: Any) -> None:

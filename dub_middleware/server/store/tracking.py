@@ -267,4 +267,4 @@ def _event_row(before: Row, kind: int, ts: int, metadata: Mapping[str, Any] | No
     """A lead as far as its click tells, or a sale as far as its lead does."""
     text = None if metadata is None else json.dumps(metadata, separators=(",", ":"))
     new = {"ts": ts, "type": kind, "event_id": random_text(16), "metadata": text}
-    return {name: before[name] for name in _BLANK} | new
+    return {**before, **new}

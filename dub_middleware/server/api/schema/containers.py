@@ -46,8 +46,12 @@ class Object(Schema):
             raise self._wrong_type("object", value)
         values = {}
         for key, item in self.fields.items():
+            given = value.get(key, MISSING)
+            if given is MISSING and item.default is not REQUIRED:
+                values[key] = item.default
+                continue
             try:
-                parsed = item.parse(value.get(key, MISSING))
+                parsed = item.parse(given)
             except Issue as issue:
                 raise issue.below(key) from None
             if parsed is not MISSING:

@@ -66,7 +66,7 @@ def _find(call: Call, domain: str, key: str) -> Link:
 def _visitor(call: Call, link: Link, trigger: Trigger) -> Visitor:
     url = call.body.get("url")
     return call.server.visitors.read(
-        call.request.environ,
+        call.environ,
         url=url if url and is_url(url) else link.url,
         trigger=trigger,
         referrer=call.body.get("referrer"),
@@ -88,11 +88,11 @@ def _record(call: Call, link: Link, visitor: Visitor, refused: str | None) -> st
 
 def _refusal(call: Call) -> str | None:
     settings = call.server.store.workspace.recent_settings()
-    return refusal(settings.allowed_hostnames, call.request.environ)
+    return refusal(settings.allowed_hostnames, call.environ)
 
 
 def _wants_no_track(call: Call) -> bool:
-    environ = call.request.environ
+    environ = call.environ
     return "HTTP_DUB_NO_TRACK" in environ or "dub-no-track" in parse_qs(
         environ.get("QUERY_STRING", ""), keep_blank_values=True
     )
@@ -111,7 +111,7 @@ def _key_of(url: str) -> str:
 def _deferred(call: Call) -> Values:
     """The last click of this address on the domain within the hour: the app was not there to tell its own."""
     server = call.server
-    address = server.visitors.address(call.request.environ)
+    address = server.visitors.address(call.environ)
     stored = coarse_ip(address) if server.options.anonymize_ip else address
     since = server.queries.now() - timedelta(hours=1)
     click = stored and server.store.events.last_click_from(stored, call.body["dubDomain"], since=since)

@@ -33,7 +33,7 @@ _NO_CLICK = (
 
 def _from_allowed_site(call: Call) -> None:
     settings = call.server.store.workspace.recent_settings()
-    refused = refusal(settings.allowed_hostnames, call.request.environ)
+    refused = refusal(settings.allowed_hostnames, call.environ)
     if refused is not None:
         raise ApiError("forbidden", refused)
 
