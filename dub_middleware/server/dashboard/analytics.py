@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -14,10 +15,10 @@ from dub_middleware.server.dashboard.exports import csv_response
 from dub_middleware.server.dashboard.filters import Scope
 from dub_middleware.server.dashboard.groupings import CARD_CHOICES, CARDS, GROUPINGS, METRICS, Card, Grouping
 from dub_middleware.server.dashboard.menus import chips
-from dub_middleware.server.dashboard.numbers import numbers
+from dub_middleware.server.dashboard.numbers import Numbers, numbers
 from dub_middleware.server.dashboard.pages import answer, current_scope, current_server, page
 from dub_middleware.server.dashboard.words import COMPARISONS, PRESETS, dates, range_name
-from dub_middleware.server.queries import Comparison, Counts, Granularity
+from dub_middleware.server.queries import Comparison, Counts, Granularity, Point
 
 blueprint = Blueprint("analytics", __name__)
 
@@ -80,27 +81,51 @@ def index() -> Response:
 
 @blueprint.get("/analytics.csv")
 def export() -> Response:
-    """The time-series as CSV, in the zone on screen."""
+    """What is on screen as CSV, in the zone on screen: the time-series, or the funnel."""
     server = current_server()
     scope = current_scope(CHOICES)
-    period = scope.period(server.queries)
+    found = numbers(server.queries, scope)
+    is_funnel = scope.choices.get("view") == "funnel"
     currency = server.store.workspace.settings().currency
-    digits = formats.minor_digits(currency)
+    lines = _funnel_lines(found) if is_funnel else _series_lines(found, currency)
+    name = "funnel" if is_funnel else "analytics"
+    return csv_response(lines, f"{name}-{found.period.until.astimezone(found.period.zone):%Y-%m-%d}")
 
-    def lines() -> Iterator[Sequence[Any]]:
-        yield (
-            f"{period.granularity} ({scope.zone.key})",
-            "clicks",
-            "leads",
-            "sales",
-            f"revenue ({currency.upper()})",
-        )
-        for point in server.queries.timeseries(period, scope.filters):
-            counts = point.counts
-            revenue = f"{counts.sale_amount / 10**digits:.{digits}f}"
-            yield (point.start.isoformat(), counts.clicks, counts.leads, counts.sales, revenue)
 
-    return csv_response(lines(), f"analytics-{period.until.astimezone(period.zone):%Y-%m-%d}")
+def _series_lines(found: Numbers, currency: str) -> Iterator[Sequence[Any]]:
+    """A line a bucket, with the one it is compared with behind it."""
+    step = found.period.granularity
+    names = ("clicks", "leads", "sales", f"revenue ({currency.upper()})")
+    heading = [f"{step} ({found.period.zone.key})", *names]
+    if found.previous_points:
+        heading += [f"{step} before", *(f"{name} before" for name in names)]
+    yield heading
+    for point, old in itertools.zip_longest(found.points, found.previous_points[: len(found.points)]):
+        if point.start <= found.period.now:
+            yield [*_cells(point, currency), *(_cells(old, currency) if old else ())]
+
+
+def _cells(point: Point, currency: str) -> tuple[Any, ...]:
+    counts, digits = point.counts, formats.minor_digits(currency)
+    revenue = f"{counts.sale_amount / 10**digits:.{digits}f}"
+    return (point.start.isoformat(), counts.clicks, counts.leads, counts.sales, revenue)
+
+
+def _funnel_lines(found: Numbers) -> Iterator[Sequence[Any]]:
+    """A line a step; ``rate`` is its part of the step before, between 0 and 1."""
+    heading = ["step", "count", "rate", "rate of clicks", "dropped off"]
+    yield [*heading, *(f"{name} before" for name in heading[1:])] if found.previous_steps else heading
+    for step, old in itertools.zip_longest(found.steps, found.previous_steps):
+        told = [
+            (each.count, _rate(each.of_previous), _rate(each.of_first), each.dropped)
+            for each in (step, old)
+            if each
+        ]
+        yield [step.name, *itertools.chain(*told)]
+
+
+def _rate(rate: float | None) -> str:
+    return "" if rate is None else f"{rate:.4f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any, Literal, cast
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, abort, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -147,9 +149,17 @@ def _values() -> dict[str, Any]:
     values |= {name: text(name) or None for name in (*UTM, *_OPTIONAL)}
     values["track_conversion"] = is_on("track_conversion")
     values["tag_ids"] = request.form.getlist("tag_ids")
-    if values["expires_at"]:
-        values["expires_at"] = f"{values['expires_at']}:00Z"
+    values["expires_at"] = _utc(values["expires_at"])
     return values
+
+
+def _utc(typed: str | None) -> str | None:
+    """A time that was typed, in the zone that the form named; what is no time is left to the editor."""
+    try:
+        zone = ZoneInfo(text("zone") or viewer_zone().key)
+        return datetime.fromisoformat(typed or "").replace(tzinfo=zone).astimezone(timezone.utc).isoformat()
+    except (ValueError, OSError, LookupError):
+        return typed
 
 
 def _shown(link: Link) -> dict[str, Any]:
@@ -158,14 +168,15 @@ def _shown(link: Link) -> dict[str, Any]:
     shown["url"] = with_parameters(link.url, dict.fromkeys(UTM))
     shown["track_conversion"] = link.track_conversion
     shown["tag_ids"] = [tag.id for tag in link.tags]
-    shown["expires_at"] = f"{link.expires_at:%Y-%m-%dT%H:%M}" if link.expires_at else ""
+    at = link.expires_at
+    shown["expires_at"] = f"{at.astimezone(viewer_zone()):%Y-%m-%dT%H:%M}" if at else ""
     return shown
 
 
 def _context(link: Link | None, values: dict[str, Any], error: LinkError | None) -> dict[str, Any]:
     shown = {name: "" if value is None else value for name, value in values.items()}
     if error is not None:
-        shown["expires_at"] = str(shown["expires_at"]).removesuffix(":00Z")
+        shown["expires_at"] = text("expires_at")
     server = current_server()
     message = "" if error is None else str(error)
     field = next((field for word, field in _ABOUT.items() if word in message.lower()), "")

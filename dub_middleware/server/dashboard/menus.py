@@ -120,7 +120,7 @@ def zone() -> Response:
     chosen = request.args.get("tz") or viewer_zone().key
     zones = [
         Zone(name, formats.offset(now, ZoneInfo(name)), address(to, {**kept, "tz": name}), name == chosen)
-        for name in _zones()
+        for name in sorted(_zones(), key=lambda name: name != chosen)
     ]
     return answer("timezone.html", {"zones": zones}, chosen=chosen, without=address(to, kept))
 

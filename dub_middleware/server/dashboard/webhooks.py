@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from flask import Blueprint, Response, abort, render_template, request, url_for
+from flask import Blueprint, Response, abort, jsonify, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from dub_middleware.errors import ConfigError, OutboxError
@@ -14,7 +15,7 @@ from dub_middleware.server.dashboard.formats import short_link
 from dub_middleware.server.dashboard.forms import done, notice, text
 from dub_middleware.server.dashboard.pages import answer, current_server, page, plain, viewer_zone, wants_json
 from dub_middleware.server.objects import ROOT_KEY
-from dub_middleware.server.store import Webhook
+from dub_middleware.server.store import Webhook, WebhookDelivery
 from dub_middleware.server.store.webhooks import MAX_FAILURES
 from dub_middleware.server.webhooks import TRIGGERS
 
@@ -73,7 +74,24 @@ def show(webhook_id: str) -> Response:
     values = {"name": webhook.name, "url": webhook.url, "triggers": webhook.triggers, "links": shown}
     action = url_for("webhooks.change", webhook_id=webhook_id)
     more = log[LOGGED - 1].pk if len(log) > LOGGED else None
-    return Response(_form("webhook.html", action, values, {}, webhook=webhook, log=log[:LOGGED], more=more))
+    page = _form(
+        "webhook.html",
+        action,
+        values,
+        {},
+        webhook=webhook,
+        log=log[:LOGGED],
+        more=more,
+        cursor="" if before else _newest(log),
+    )
+    return Response(page)
+
+
+@blueprint.get("/webhooks/<webhook_id>/new")
+def news(webhook_id: str) -> Response:
+    """Whether the log goes on behind the delivery ``after``: 204, or ``cursor``."""
+    newest = _newest(current_server().store.webhooks.deliveries(webhook_id, limit=1))
+    return Response(status=204) if newest == request.args.get("after") else jsonify({"cursor": newest})
 
 
 @blueprint.post("/webhooks/<webhook_id>")
@@ -83,7 +101,7 @@ def change(webhook_id: str) -> AnyResponse:
     if errors:
         action = url_for("webhooks.change", webhook_id=webhook_id)
         log = current_server().store.webhooks.deliveries(webhook_id, limit=LOGGED)
-        page = _form("webhook.html", action, values, errors, webhook=webhook, log=log, more=None)
+        page = _form("webhook.html", action, values, errors, webhook=webhook, log=log, more=None, cursor="")
         return Response(page, 422)
     current_server().store.webhooks.update(webhook_id, values)
     return done("saved", "webhooks.show", webhook_id=webhook_id)
@@ -132,6 +150,10 @@ def _webhook(webhook_id: str) -> Webhook:
     if webhook is None:
         abort(404, "There is no webhook with this id; it may have been deleted.")
     return webhook
+
+
+def _newest(log: Sequence[WebhookDelivery]) -> str:
+    return str(log[0].pk if log else 0)
 
 
 def _told(webhook: Webhook) -> dict[str, Any]:

@@ -126,6 +126,8 @@ async function toggle(row) {
   if (link.getAttribute("aria-expanded") !== "true" || row.nextElementSibling?.matches(".detail-row")) return;
   const [line, cell] = ["tr", "td"].map((name) => document.createElement(name));
   line.className = "detail-row";
+  line.setAttribute("role", "row");
+  cell.setAttribute("role", "cell");
   cell.colSpan = row.cells.length;
   cell.append(part);
   line.append(cell);

@@ -113,6 +113,42 @@ def test_the_csv_is_the_chart_in_the_zone_on_screen(client: Client, record: Reco
     assert rows[-1] == ["2026-03-18T00:00:00+05:45", "1", "1", "1", "19.99"]
 
 
+def test_the_csv_holds_what_is_compared_with_and_nothing_of_the_future(
+    client: Client, record: Record
+) -> None:
+    record(customer="ada", amount=1999)
+    answer = client.get("/analytics.csv?interval=today&compare=weekdays")
+    rows = list(csv.reader(io.StringIO(answer.text)))
+    assert rows[0][:2] == ["hour (UTC)", "clicks"]
+    assert rows[0][5:] == [
+        "hour before",
+        "clicks before",
+        "leads before",
+        "sales before",
+        "revenue (USD) before",
+    ]
+    assert len(rows) == 1 + 13, "it is twelve"
+    assert rows[-1][0] == "2026-03-18T12:00:00+00:00"
+    assert rows[-1][5] == "2026-03-11T12:00:00+00:00"
+
+
+def test_the_csv_of_the_funnel_is_its_steps(client: Client, record: Record) -> None:
+    for number in range(4):
+        record(customer="ada" if number == 0 else "")
+    answer = client.get("/analytics.csv?view=funnel")
+    assert 'filename="funnel-2026-03-18.csv"' in answer.headers["Content-Disposition"]
+    rows = list(csv.reader(io.StringIO(answer.text)))
+    assert rows == [
+        ["step", "count", "rate", "rate of clicks", "dropped off"],
+        ["clicks", "4", "1.0000", "1.0000", "0"],
+        ["leads", "1", "0.2500", "0.2500", "3"],
+        ["sales", "0", "0.0000", "0.0000", "1"],
+    ]
+    compared = client.get("/analytics.csv?view=funnel&compare=previous").text.splitlines()
+    assert compared[0].endswith("count before,rate before,rate of clicks before,dropped off before")
+    assert compared[1] == "clicks,4,1.0000,1.0000,0,0,,,0"
+
+
 def test_a_breakdown_is_a_page_a_file_and_data(client: Client, history: int) -> None:
     found = client.get("/breakdown/countries.json?interval=all").json
     assert found is not None

@@ -10,6 +10,8 @@ import pytest
 pytest.importorskip("playwright")
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
+from dub_middleware.server.store import Context, CustomerDetails, WebhookDelivery
+
 if TYPE_CHECKING:
     from conftest import Record
 
@@ -209,6 +211,7 @@ def test_times_are_those_of_the_reader_until_another_zone_is_chosen(
     expect(page.locator("time").first).to_have_text("Mar 18, 17:45:00")
     zone.click()
     dialog = page.get_by_role("dialog", name="Time zone")
+    expect(dialog.locator("[data-zones] a").first).to_have_text(re.compile("^Kathmandu"))
     dialog.get_by_role("searchbox").fill("lisb")
     dialog.get_by_role("link", name="Lisbon").click()
     expect(page.locator("time").first).to_have_text("Mar 18, 12:00:00")
@@ -261,6 +264,68 @@ def test_everything_is_reached_without_javascript(context: BrowserContext, site:
     page.get_by_role("button", name="Add the filter").click()
     expect(page.get_by_role("group", name="Filters")).to_contain_text("Country is Nepal")
     page.context.close()
+
+
+def test_names_of_any_length_leave_every_page_as_wide_as_the_screen(
+    view: Page, site: str, server: Server, record: Record
+) -> None:
+    link = server.store.links.create(
+        {"domain": "go.localhost", "key": "x" * 180, "url": f"https://acme.test/{'y' * 300}"}
+    )
+    click = server.store.record_click(link, Context(url=link.url, referer=f"{'z' * 60}.test"))
+    details = CustomerDetails(external_id="c" * 100, name="محمد " * 30, email=f"{'e' * 60}@acme.test")
+    server.store.record_lead(details, "L" * 100, click_id=click.click_id, metadata={"plan": "p" * 300})
+    customer = server.store.customers.get_by_external_id("c" * 100)
+    assert customer is not None
+    for path in (
+        f"/?link_id={link.id}",
+        "/?view=funnel&compare=weekdays",
+        "/events",
+        "/links",
+        f"/links/{link.id}",
+        "/customers",
+        f"/customers/{customer.id}",
+        "/breakdown/top_links",
+    ):
+        view.goto(site + path)
+        for width in (390, 768, 1280):
+            view.set_viewport_size({"width": width, "height": 800})
+            assert view.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, (path, width)
+    view.set_viewport_size({"width": 390, "height": 800})
+    view.goto(f"{site}/events")
+    assert view.locator("[data-stream]").evaluate("box => box.scrollWidth <= box.clientWidth")
+    expect(view.get_by_role("columnheader", name="Referrer")).to_be_attached()
+
+
+def test_the_log_of_a_webhook_goes_on_while_it_is_looked_at(view: Page, site: str, server: Server) -> None:
+    webhook = server.store.webhooks.create("Shop", "https://shop.test/hook", ["lead.created"])
+
+    def deliver(status: int) -> None:
+        entry = WebhookDelivery(
+            webhook_id=webhook.id,
+            event_id="evt_1",
+            event="lead.created",
+            url=webhook.url,
+            body='{"id": "evt_1"}',
+            attempt=1,
+            status=status,
+            response="",
+            duration_ms=12,
+        )
+        server.store.webhooks.log(entry, succeeded=status == 200)
+        look_now(view)
+
+    view.goto(f"{site}/webhooks/{webhook.id}")
+    view.get_by_label("Name").fill("half typed")
+    deliver(200)
+    entries = view.locator(".deliveries > li")
+    expect(entries).to_have_count(1)
+    entries.first.locator("summary").click()
+    deliver(500)
+    expect(entries).to_have_count(2)
+    expect(view.get_by_role("alert")).to_contain_text("The last delivery failed")
+    expect(entries.last.locator("pre").first).to_be_visible()
+    expect(view.get_by_label("Name")).to_have_value("half typed")
 
 
 def test_a_hostile_name_is_text_and_nothing_else(view: Page, server: Server, record: Record) -> None:

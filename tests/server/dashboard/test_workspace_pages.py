@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -106,6 +107,19 @@ def test_a_link_that_cannot_be_is_refused_beside_its_field(
     assert 'class="error"' in answer.text
     assert "kept" in answer.text, "what was typed is still there"
     assert server.store.links.count() == 1
+
+
+def test_a_link_expires_by_the_clock_of_who_makes_it(client: Client, server: Server) -> None:
+    client.set_cookie("dub_tz", "Asia/Kathmandu")
+    link = new_link(client, server, key="launch", expires_at="2026-06-01T12:00", zone="Asia/Kathmandu")
+    assert link.expires_at == datetime(2026, 6, 1, 6, 15, tzinfo=timezone.utc)
+    page = get(client, f"/links/{link.id}").text
+    assert "Expires (Kathmandu time)" in page
+    assert 'value="2026-06-01T12:00"' in page
+    client.set_cookie("dub_tz", "UTC")
+    assert 'value="2026-06-01T06:15"' in get(client, f"/links/{link.id}").text
+    refused = post(client, "/links/new", url="", expires_at="2026-06-01T12:00", zone="Asia/Kathmandu")
+    assert 'value="2026-06-01T12:00"' in refused.text, "what was typed is still there"
 
 
 def test_links_are_found_sorted_and_paged(client: Client, server: Server) -> None:
