@@ -361,6 +361,17 @@ class TestApp:
             )
         assert len(events) == 1
 
-    def test_needs_a_secret(self) -> None:
-        with pytest.raises(ConfigError):
-            WebhookApp("", print)
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"secret": ""}, "secret must be"),
+            ({"on_event": None}, "on_event must be a function of an event, not None"),
+            ({"seen": "/no/such/folder/x.db"}, "/no/such/folder/x.db cannot be used"),
+            ({"seen": 5}, "seen must be the path of a file, None or a ReplayGuard, not 5"),
+            ({"max_age": 3600}, "max_age must be a timedelta"),
+        ],
+        ids=["secret", "function", "folder", "guard", "age"],
+    )
+    def test_a_wrong_option_is_told_at_construction(self, options: dict[str, Any], message: str) -> None:
+        with pytest.raises(ConfigError, match=message):
+            WebhookApp(**{"secret": SECRET, "on_event": print, **options})

@@ -44,13 +44,13 @@ class Conversions(Delivering):
         timing: Timing | None = None,
     ) -> None:
         _check_destinations(destinations)
+        if not isinstance(deliver, bool):
+            raise ConfigError("deliver", f"deliver must be True or False, not {deliver!r}.")
         report = Reporter(on_error)
         self._destinations = destinations
         self._report = report
         self._delivers = deliver
-        self._outbox = (
-            open_outbox(outbox, durability=durability) if isinstance(outbox, str | None) else outbox
-        )
+        self._outbox = open_outbox(outbox, durability=durability)
         self._worker = Worker(self._outbox, destinations, timing=timing, report=report)
         self._spill = Spill(self._outbox, self._worker.destinations, report)
 
@@ -130,6 +130,8 @@ class Conversions(Delivering):
         are raised. Without it an outbox that fails raises nothing: the event is kept in memory,
         ``on_error`` hears of it, and the receipt says so. Raises `EventError`.
         """
+        if not isinstance(event, (Lead, Sale)):
+            raise TypeError(f"track takes a Lead or a Sale, not {type(event).__name__}.")
         id_ = _new_id()
         rows = self._rows(event, id_)
         waits = event.kind == "lead" and event.mode == "wait"  # type: ignore[union-attr]
@@ -254,6 +256,11 @@ def _check_destinations(destinations: Sequence[object]) -> None:
     if not destinations:
         raise ConfigError("destinations", "Conversions needs a destination, such as DubAPI() or Segment().")
     for destination in destinations:
+        if isinstance(destination, type):
+            raise ConfigError(
+                "destinations",
+                f"{destination.__name__} is a class; a destination is made: {destination.__name__}().",
+            )
         if not isinstance(destination, Destination):
             raise ConfigError(
                 "destinations",

@@ -78,7 +78,7 @@ class DubSource(Delivering):
     ) -> None:
         self._segment = _Calls(write_key, host=host, revenue=revenue)
         self._revenue = revenue
-        self._outbox = open_outbox(outbox) if isinstance(outbox, str | None) else outbox
+        self._outbox = open_outbox(outbox)
         self._worker = Worker(self._outbox, [self._segment], timing=timing, report=Reporter(on_error))
 
     def __call__(self, event: WebhookEvent) -> None:

@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wsgi import get_input_stream
 
-from dub_middleware.errors import PayloadError, SignatureError
+from dub_middleware.errors import ConfigError, PayloadError, SignatureError
 from dub_middleware.webhooks.events import WebhookEvent, parse
 from dub_middleware.webhooks.seen import DAY, ReplayGuard, SeenEvents
 from dub_middleware.webhooks.signature import checked_secrets, verify
@@ -46,7 +46,7 @@ class WebhookApp:
 
     Answers 200 when the event was handled or had been before, 401 for a wrong signature, 400 for a body that
     is no event of Dub's, 500 when ``on_event`` raised: Dub then sends it again, and it is new again.
-    Return soon from ``on_event``: Dub waits for the answer.
+    Return soon from ``on_event``: Dub waits for the answer. Raises `ConfigError` for a wrong option.
     """
 
     def __init__(
@@ -58,9 +58,19 @@ class WebhookApp:
         max_age: timedelta = timedelta(hours=72),
     ) -> None:
         self._secrets = checked_secrets(secret)
+        if not callable(on_event):
+            raise ConfigError("on_event", f"on_event must be a function of an event, not {on_event!r}.")
         self._on_event = on_event
+        if not isinstance(max_age, timedelta):
+            raise ConfigError(
+                "max_age", f"max_age must be a timedelta, such as timedelta(hours=72), not {max_age!r}."
+            )
         if seen is None or isinstance(seen, (str, os.PathLike)):
             seen = SeenEvents(seen, keep=max(7 * DAY, max_age.total_seconds()))
+        if not isinstance(seen, ReplayGuard):
+            raise ConfigError(
+                "seen", f"seen must be the path of a file, None or a ReplayGuard, not {seen!r}."
+            )
         self._seen: ReplayGuard = seen
         self._max_age = max_age
 

@@ -134,7 +134,7 @@ def parse(body: bytes | str | Mapping[str, Any]) -> WebhookEvent:
 def _decoded(body: bytes | str) -> Mapping[str, Any]:
     try:
         value = json.loads(body)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, TypeError):
         raise PayloadError("The body is not JSON.") from None
     if not isinstance(value, Mapping):
         raise PayloadError(f"The body must be a JSON object, not {_shown(value)}.")

@@ -6,8 +6,9 @@ import os
 import sqlite3
 import threading
 import time
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
+from dub_middleware.errors import ConfigError
 from dub_middleware.process import PerProcess
 
 DAY = 86_400.0  # seconds
@@ -16,6 +17,7 @@ TABLE = "CREATE TABLE IF NOT EXISTS seen (id TEXT PRIMARY KEY, is_done INTEGER N
 SURPLUS = "DELETE FROM seen WHERE id IN (SELECT id FROM seen ORDER BY at DESC LIMIT -1 OFFSET ?)"
 
 
+@runtime_checkable
 class ReplayGuard(Protocol):
     """What `WebhookApp` needs to handle each event once; write your own on Redis or an ORM if you like."""
 
@@ -37,6 +39,7 @@ class SeenEvents:
 
     In memory each process remembers for itself and until it ends. Ids are kept for ``keep`` seconds, at most
     ``limit`` of them. A claim whose process died is free again after ``patience`` seconds.
+    Raises `ConfigError` for a file that cannot be used.
     """
 
     def __init__(
@@ -52,7 +55,10 @@ class SeenEvents:
         self._patience = patience
         name = ":memory:" if path is None else os.fspath(path)
         self._table = PerProcess(lambda: _Table(name))
-        self._table()  # a wrong path fails here and not on the first webhook
+        try:
+            self._table()  # a wrong path fails here and not on the first webhook
+        except sqlite3.Error as error:
+            raise ConfigError("seen", f"{name} cannot be used to remember webhooks: {error}.") from None
 
     def begin(self, event_id: str) -> Literal["new", "busy", "done"]:
         """Claim the event; see `ReplayGuard.begin`."""

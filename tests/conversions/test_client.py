@@ -394,15 +394,40 @@ def test_something_that_is_no_connection_is_told(client: Client) -> None:
         ((RecordingDestination(), RecordingDestination()), {}, "different names"),
         ((RecordingDestination(),), {"outbox": "mysql://x"}, "'mysql' is not a database"),
         ((RecordingDestination(),), {"outbox": "sqlite://"}, "must name a file"),
+        ((RecordingDestination(),), {"outbox": Path("x.db")}, "must be a URL such as"),
         ((RecordingDestination(),), {"durability": "fast"}, "'power' or 'process', not 'fast'"),
+        ((RecordingDestination(),), {"deliver": "no"}, "deliver must be True or False, not 'no'"),
+        ((RecordingDestination(),), {"on_error": "log"}, "on_error must be a function"),
+        ((RecordingDestination(),), {"timing": 5}, "timing must be a Timing, not 5"),
+        ((RecordingDestination,), {}, "RecordingDestination is a class"),
     ],
-    ids=["none", "not-one", "same-name", "mysql", "no-file", "durability"],
-)
+    ids=[
+        "none", "not-one", "same-name", "mysql", "no-file", "path", "durability",
+        "deliver", "on-error", "timing", "class",
+    ],
+)  # fmt: skip
 def test_a_wrong_option_is_told_at_construction(
     destinations: tuple[Any, ...], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         Conversions(*destinations, **options)
+
+
+def test_what_is_no_event_is_told_by_its_type(client: Client) -> None:
+    with pytest.raises(TypeError, match="track takes a Lead or a Sale, not dict"):
+        client(RecordingDestination()).track({"customer_external_id": "42"})  # type: ignore[arg-type]
+
+
+def test_an_outbox_stays_the_same_file_when_the_folder_is_left(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that becomes a daemon goes to another folder after the app was made."""
+    monkeypatch.chdir(tmp_path)
+    conversions = client(RecordingDestination(), outbox="sqlite:///here.db")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    conversions.track_lead(customer_external_id="42")
+    assert (tmp_path / "here.db").exists()
 
 
 def test_without_an_outbox_events_are_delivered_from_memory(client: Client) -> None:

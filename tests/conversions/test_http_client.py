@@ -290,12 +290,12 @@ def test_a_success_asks_for_no_wait_whatever_its_header(server: StubServer, clie
 )  # fmt: skip
 def test_a_base_url_that_is_none_is_refused_by_name(url: object) -> None:
     with pytest.raises(ConfigError, match=r"^base_url must be an http or https URL") as caught:
-        http.base_url("base_url", url)  # type: ignore[arg-type]
+        http.base_url("base_url", url, "https://api.dub.co")  # type: ignore[arg-type]
     assert repr(url) in str(caught.value)
 
 
 def test_a_base_url_keeps_its_path() -> None:
-    assert http.base_url("base_url", "http://127.0.0.1:8000/api/") == "http://127.0.0.1:8000/api"
+    assert http.base_url("base_url", "http://127.0.0.1:8000/api/", "") == "http://127.0.0.1:8000/api"
 
 
 def test_importing_the_client_starts_nothing() -> None:

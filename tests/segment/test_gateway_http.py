@@ -458,6 +458,7 @@ WRONG: dict[str, tuple[Any, Any, str]] = {
     "nothing-like-it": (7, KEY, "is no function"),
     "twice": ([print, print], KEY, "each once"),
     "no-key": ([print], [], "write_keys must be"),
+    "none-for-a-key": ([print], None, "write_keys must be"),
     "empty-key": ([print], "", "write_keys must be"),
     "key-of-another-type": ([print], [7], "write_keys must be"),
     "key-with-colon": ([print], ["a:b"], "write_keys must be"),

@@ -70,7 +70,7 @@ class DubAPI:
         base_url: str = DUB,
         rate_limit: float | None = None,
     ) -> None:
-        self._base_url = http.base_url("base_url", base_url)
+        self._base_url = http.base_url("base_url", base_url, DUB)
         self._key = _checked_key(os.environ.get("DUB_API_KEY") if api_key is None else api_key)
         if rate_limit is None and urlsplit(self._base_url).hostname == urlsplit(DUB).hostname:
             rate_limit = DUB_RATE

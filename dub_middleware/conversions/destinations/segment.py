@@ -79,13 +79,15 @@ class Segment:
             raise ConfigError(
                 "write_key", "write_key is missing. Pass Segment(write_key='…') or set SEGMENT_WRITE_KEY."
             )
-        if not re.fullmatch(r"[!-9;-~]+", str(key)):
+        if not isinstance(key, str) or not re.fullmatch(r"[!-9;-~]+", key):
             raise ConfigError(
                 "write_key", "write_key must be text of printable ASCII characters without spaces and colons."
             )
         if revenue not in get_args(Revenue):
             raise ConfigError("revenue", f"revenue must be 'minor' or 'major', not {revenue!r}.")
-        self._host = http.base_url("host", host)
+        if not isinstance(gzip, bool):
+            raise ConfigError("gzip", f"gzip must be True or False, not {gzip!r}.")
+        self._host = http.base_url("host", host, self.US)
         self._revenue = revenue
         self._headers = {
             "authorization": "Basic " + base64.b64encode(f"{key}:".encode()).decode(),

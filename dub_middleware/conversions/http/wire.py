@@ -26,7 +26,7 @@ def iso_time(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
-def base_url(option: str, value: str) -> str:
+def base_url(option: str, value: str, example: str) -> str:
     """Return ``value`` without a trailing slash, or raise `ConfigError` when it is no base URL."""
     try:
         parts = urlsplit(value)
@@ -43,6 +43,6 @@ def base_url(option: str, value: str) -> str:
         raise ConfigError(
             option,
             f"{option} must be an http or https URL without credentials, query and fragment, "
-            f"such as 'https://api.dub.co', not {value!r}.",
+            f"such as {example!r}, not {value!r}.",
         )
     return value.rstrip("/")

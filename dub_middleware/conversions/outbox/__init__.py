@@ -8,8 +8,9 @@ of the server, so callers speak in delays.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from dub_middleware.conversions.outbox.rows import (
     FINAL,
@@ -37,6 +38,7 @@ __all__ = [
 Durability = Literal["power", "process"]
 
 
+@runtime_checkable
 class Outbox(Protocol):
     """What both backends do. Every method raises `OutboxError` when the store cannot be used.
 
@@ -135,7 +137,7 @@ class Outbox(Protocol):
 
 
 def open_outbox(
-    url: str | None,
+    url: str | Outbox | None,
     *,
     durability: Durability = "power",
     max_rows: int = 1_000_000,
@@ -144,7 +146,8 @@ def open_outbox(
 ) -> Outbox:
     """Return the outbox of a URL: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``postgresql://…``.
 
-    None keeps the rows in memory: they end with the process. Nothing is opened before the first use.
+    None keeps the rows in memory: they end with the process. An outbox is returned as it is.
+    Nothing is opened before the first use.
     ``durability="power"`` waits for the disk at every commit and survives a power cut; ``"process"`` survives
     the death of the process, but a power cut may take the last commits.
     Beyond ``max_rows`` waiting rows, or ``max_bytes`` of file (SQLite), new rows are refused; nothing stored
@@ -152,6 +155,8 @@ def open_outbox(
     """
     if durability not in ("power", "process"):
         raise ConfigError("durability", f"durability must be 'power' or 'process', not {durability!r}.")
+    if not isinstance(url, str | None):
+        return _checked_outbox(url)
     if url is None or url.startswith("sqlite:"):
         from dub_middleware.conversions.outbox.sqlite import SQLiteOutbox
 
@@ -170,6 +175,15 @@ def open_outbox(
     )
 
 
+def _checked_outbox(given: object) -> Outbox:
+    if not isinstance(given, Outbox):
+        raise ConfigError(
+            "outbox",
+            f"outbox must be a URL such as 'sqlite:///dub-outbox.db', None or an outbox, not {given!r}.",
+        )
+    return given
+
+
 def _sqlite_path(url: str) -> str:
     path = url.removeprefix("sqlite:///")
     if path == url or not path or path == ":memory:":
@@ -177,4 +191,4 @@ def _sqlite_path(url: str) -> str:
             "outbox",
             f"outbox must name a file, as in 'sqlite:///dub-outbox.db', not {url!r}; None is memory.",
         )
-    return path
+    return os.path.abspath(path)  # a process may change its folder, and every one must mean the same file

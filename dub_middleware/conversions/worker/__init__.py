@@ -22,7 +22,7 @@ from dub_middleware.conversions.worker.report import OnError, Reporter
 from dub_middleware.conversions.worker.spill import Spill
 from dub_middleware.conversions.worker.timing import Timing
 from dub_middleware.conversions.worker.uwsgi import warn_without_threads
-from dub_middleware.errors import OutboxError
+from dub_middleware.errors import ConfigError, OutboxError
 from dub_middleware.process import PerProcess
 
 __all__ = ["OnError", "Reporter", "Spill", "Timing", "Worker"]
@@ -57,6 +57,8 @@ class Worker:
         report: Reporter | None = None,
     ) -> None:
         self.destinations = {destination.name: destination for destination in destinations}
+        if not isinstance(timing, Timing | None):
+            raise ConfigError("timing", f"timing must be a Timing, not {timing!r}.")
         self.timing = timing or Timing()
         self._outbox = outbox
         self._report = report or Reporter()

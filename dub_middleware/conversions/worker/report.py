@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from dub_middleware.errors import DubError
+from dub_middleware.errors import ConfigError, DubError
 
 logger = logging.getLogger("dub_middleware.conversions")
 
@@ -19,6 +19,8 @@ class Reporter:
     """Never raises, never shows a payload or a key."""
 
     def __init__(self, on_error: OnError | None = None) -> None:
+        if on_error is not None and not callable(on_error):
+            raise ConfigError("on_error", f"on_error must be a function of an exception, not {on_error!r}.")
         self._on_error = on_error
         self._last: dict[str, float] = {}
         self._left_out: dict[str, int] = {}

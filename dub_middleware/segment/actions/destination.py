@@ -69,7 +69,7 @@ class DubActions(Delivering):
             compile_mappings(default_mappings() if mappings is None else mappings)
         )
         self._sender = _Requests(name, api_key, base_url, rate_limit)
-        self._outbox = open_outbox(outbox) if isinstance(outbox, str | None) else outbox
+        self._outbox = open_outbox(outbox)
         self._worker = Worker(self._outbox, [self._sender], timing=timing, report=Reporter(on_error))
 
     def __repr__(self) -> str:

@@ -74,7 +74,7 @@ def create_gateway(
     return Gateway(
         _checked_destinations(destinations),
         _checked_keys(write_keys),
-        open_outbox(outbox, durability=durability) if isinstance(outbox, str | None) else outbox,
+        open_outbox(outbox, durability=durability),
         on_error,
         timing,
     )
@@ -213,7 +213,7 @@ def _browser(environ: WSGIEnvironment) -> dict[str, str | None]:
 
 
 def _checked_keys(write_keys: str | Iterable[str]) -> frozenset[str]:
-    given: list[object] = [write_keys] if isinstance(write_keys, str) else list(write_keys)
+    given: list[object] = [write_keys] if isinstance(write_keys, str) else list(write_keys or ())
     keys = [key for key in given if isinstance(key, str) and re.fullmatch(r"[!-9;-~]+", key)]
     if not keys or len(keys) < len(given):
         raise ConfigError(
