@@ -207,7 +207,10 @@ def _event_name(event: Lead | Sale) -> str:
 
 def _properties(event: Lead | Sale, revenue: Revenue, id: str) -> dict[str, Any]:  # noqa: A002
     if isinstance(event, Lead):
-        return _metadata(event, _LEAD_FIELDS) | _present(quantity=event.event_quantity)
+        properties = _metadata(event, _LEAD_FIELDS)
+        if event.event_quantity is not None:
+            properties["quantity"] = event.event_quantity
+        return properties
     return _metadata(event, _SALE_FIELDS) | _present(
         order_id=event.invoice_id or generated_invoice_id(id),
         currency=event.currency,
@@ -220,7 +223,9 @@ def _properties(event: Lead | Sale, revenue: Revenue, id: str) -> dict[str, Any]
 
 
 def _metadata(event: Lead | Sale, taken: frozenset[str]) -> dict[str, Any]:
-    return {f"metadata_{k}" if k in taken else k: v for k, v in (event.metadata or {}).items()}
+    if not event.metadata:
+        return {}
+    return {f"metadata_{k}" if k in taken else k: v for k, v in event.metadata.items()}
 
 
 def _click_id(event: Lead | Sale) -> str:

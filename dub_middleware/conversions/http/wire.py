@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 
 from dub_middleware.errors import ConfigError
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_encode = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
+).encode
 
 
 def to_json(value: Any) -> bytes:
@@ -23,7 +25,9 @@ def to_json(value: Any) -> bytes:
 
 def iso_time(moment: datetime) -> str:
     """Return a moment as JavaScript writes it: UTC, milliseconds, ``Z``."""
-    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
+    if moment.tzinfo is not timezone.utc:
+        moment = moment.astimezone(timezone.utc)
+    return moment.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def base_url(option: str, value: str, example: str) -> str:

@@ -148,7 +148,8 @@ class SQLiteOutbox(SQLOutbox):
         if len(rows) > 1 or not self._knows_of_room():
             super()._insert(rows)
             return
-        with _Use(self, "front") as connection:  # one statement is a transaction of its own
+        # one statement is a transaction of its own
+        with _Use(self, "front") as connection:
             _patiently(connection, self.insert, to_values(rows[0], self._clock()))
 
     def _count_new(self, execute: Execute) -> int:

@@ -23,8 +23,8 @@ logger = logging.getLogger("dub_middleware.conversions")
 BAD_ENDS = ("rejected", "expired", "dead", "unconfirmed", "not_attributed")
 OUTBOX_REST = 1.0  # seconds before an outbox that failed is asked again
 # Seconds from a batch that was not full to the next: what comes in a row then shares a request and two
-# transactions. The first event after a silence does not wait.
-GATHER = 0.01
+# transactions, and callers are seldom held up by them. The first event after a silence does not wait.
+GATHER = 0.05
 
 Result = tuple[Leased, Settlement, Outcome | None]
 OnSettled = Callable[[str, Sequence[Result]], None]
