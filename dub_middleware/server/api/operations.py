@@ -158,6 +158,8 @@ def _read_json(call: Call) -> Any:
         # most bodies are a few hundred bytes: Werkzeug's guarded stream would cost more than parsing them
         stream = call.environ["wsgi.input"]
         data = stream.read(int(length)) if is_plain else call.request.get_data(cache=False)
+        if is_plain and len(data) < int(length):
+            raise ClientDisconnected
         if len(data) > MAX_BODY:
             raise RequestEntityTooLarge
         return _decoder.decode(data.decode("utf-8-sig", "replace"))

@@ -186,6 +186,11 @@ if hasattr(os, "register_at_fork"):
 def _postgresql(url: sa.URL) -> sa.Engine:
     engine = sa.create_engine(url, pool_size=8, max_overflow=32, pool_pre_ping=True)
 
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: object) -> None:
+        connection.execute("SET jit = off")  # compiling takes longer than any statement of ours
+        connection.commit()
+
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
         if not connection.get_execution_options().get("dub_write", False):

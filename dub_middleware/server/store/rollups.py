@@ -8,14 +8,18 @@ transaction, so every event counts exactly once however late it is, whatever its
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
-from dub_middleware.server.store.engine import Database
+from dub_middleware.server.store.engine import Database, Driver, driver_of
+from dub_middleware.server.store.prepared import Prepared
 from dub_middleware.server.store.schema import CLICK, LEAD, SALE, events, links, rollup_day, rollup_quarter
 from dub_middleware.server.store.schema import rollup_state as state
-from dub_middleware.server.store.stream import Position, Stream
+from dub_middleware.server.store.stream import START, Position, Stream, bounds
+
+Step = sa.sql.dml.UpdateBase
 
 QUARTER = 15 * 60 * 1000  # milliseconds
 DAY = 24 * 60 * 60 * 1000
@@ -67,11 +71,30 @@ class Rollups:
     def __init__(self, database: Database, stream: Stream) -> None:
         self._database = database
         self._stream = stream
+        place = sa.select(state.c.xid, state.c.id)
+        self._place = Prepared(database, place)
+        self._place_of_mine = Prepared(database, place.with_for_update())
+        self._end = Prepared(database, stream.last())
+        fresh = stream.between()
+        self._count = Prepared(
+            database, sa.select(sa.func.count().label("number")).select_from(events).where(fresh)
+        )
+        self._last = Prepared(
+            database,
+            sa.select(*stream.columns, events.c.id)
+            .where(fresh)
+            .order_by(*stream.order())
+            .offset(sa.bindparam("skipped"))
+            .limit(1),
+        )
+        self._steps = [Prepared(database, step) for step in (*self._additions(fresh), _on_links(fresh))]
+        self._move = Prepared(database, sa.update(state), ["xid", "id"])
 
     def fold(self) -> int:
         """Add what is new since the last fold; return how many events that were."""
         with self._database.read() as connection:
-            if self._target(connection, self._position(connection)) is None:
+            raw = driver_of(connection)
+            if self._position(raw, self._end) <= self._position(raw, self._place):
                 return 0
         total = 0
         while folded := self._fold_chunk():
@@ -81,61 +104,50 @@ class Rollups:
         return total
 
     def _fold_chunk(self) -> int:
-        with self._database.write(durable=False) as connection:
-            start = self._position(connection, for_update=True)
-            target = self._target(connection, start)
-            if target is None:
+        with self._database.record(durable=False) as raw:
+            start, end = self._position(raw, self._place_of_mine), self._position(raw, self._end)
+            if end <= start:
                 return 0
-            fresh = sa.and_(self._stream.after(start), self._stream.up_to(target))
-            number = connection.execute(
-                sa.select(sa.func.count()).select_from(events).where(fresh)
-            ).scalar_one()
-            self._add_all(connection, fresh)
-            _count_on_links(connection, fresh)
-            connection.execute(sa.update(state).values(xid=target.xid, id=target.id))
-        return number
+            given = bounds(start, end)
+            number: int = (self._count.first(raw, given) or {})["number"]
+            if number > CHUNK:
+                end = self._position(raw, self._last, {**given, "skipped": CHUNK - 1})
+            if not self._database.is_sqlite:
+                # rows of one large transaction look alike to the planner, which would read the whole table
+                raw.execute("SET LOCAL enable_seqscan = off")
+            given = bounds(start, end)
+            for step in self._steps:
+                step.run(raw, given)
+            self._move.run(raw, {"xid": end.xid, "id": end.id})
+        return min(number, CHUNK)
 
     def subtract(self, connection: sa.Connection, where: sa.ColumnElement[bool]) -> None:
         """Take events that are about to be deleted out of the totals; the counters of links stay."""
-        folded = self._stream.up_to(self._position(connection, for_update=True))
-        self._add_all(connection, sa.and_(folded, where), sign=-1)
+        folded = self._stream.up_to(self._position(driver_of(connection), self._place_of_mine))
+        for step in self._additions(sa.and_(folded, where), sign=-1):
+            connection.execute(step)
         for table in (rollup_quarter, rollup_day):
             empty = [table.c[name] == 0 for name in _counter_names(table)]
             connection.execute(sa.delete(table).where(*empty))
 
-    def _add_all(self, connection: sa.Connection, which: sa.ColumnElement[bool], sign: int = 1) -> None:
+    def _position(self, raw: Driver, statement: Prepared, given: Mapping[str, Any] | None = None) -> Position:
+        row = statement.first(raw, given or {})
+        return START if row is None else Position(xid=int(row["xid"]), id=row["id"])
+
+    def _additions(self, which: sa.ColumnElement[bool], sign: int = 1) -> Iterator[Step]:
         for dim in BY_QUARTER:
-            self._add(connection, rollup_quarter, dim, which, sign, _value(dim), events.c.ts // QUARTER)
+            yield self._addition(rollup_quarter, dim, which, sign, _value(dim), events.c.ts // QUARTER)
         for dim in BY_DAY:
-            self._add(connection, rollup_day, dim, which, sign, events.c.ts // DAY, _value(dim))
+            yield self._addition(rollup_day, dim, which, sign, events.c.ts // DAY, _value(dim))
 
-    def _position(self, connection: sa.Connection, *, for_update: bool = False) -> Position:
-        statement = sa.select(state.c.xid, state.c.id)
-        row = connection.execute(statement.with_for_update() if for_update else statement).one()
-        return Position(xid=row.xid, id=row.id)
-
-    def _target(self, connection: sa.Connection, start: Position) -> Position | None:
-        """Up to where the next transaction shall fold; None when nothing is new."""
-        fresh = (
-            sa.select(*self._stream.columns, events.c.id)
-            .where(self._stream.after(start), self._stream.settled())
-            .order_by(*self._stream.order())
-        )
-        row = connection.execute(fresh.offset(CHUNK - 1).limit(1)).first()
-        if row is not None:
-            return Position(xid=row.xid, id=row.id)
-        end = self._stream.end(connection)
-        return end if end > start else None
-
-    def _add(
+    def _addition(
         self,
-        connection: sa.Connection,
         table: sa.Table,
         dim: Dim,
         which: sa.ColumnElement[bool],
         sign: int,
         *key: sa.ColumnElement[Any],
-    ) -> None:
+    ) -> Step:
         counted: list[sa.ColumnElement[Any]] = [
             sa.literal_column(str(sign)) * counter.element for counter in counters()
         ]
@@ -146,7 +158,7 @@ class Rollups:
             [column.name for column in table.columns], sa.select(*values).where(*where).group_by(*group)
         )
         added = {name: table.c[name] + insert.excluded[name] for name in _counter_names(table)}
-        connection.execute(insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=added))
+        return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=added)
 
 
 def _value(dim: Dim) -> sa.ColumnElement[Any]:
@@ -157,7 +169,7 @@ def _counter_names(table: sa.Table) -> list[str]:
     return [column.name for column in table.columns if not column.primary_key]
 
 
-def _count_on_links(connection: sa.Connection, fresh: sa.ColumnElement[bool]) -> None:
+def _on_links(fresh: sa.ColumnElement[bool]) -> sa.Update:
     last = [
         sa.func.max(events.c.ts).filter(events.c.type == sa.literal_column(str(kind)))
         for kind in (CLICK, LEAD, SALE)
@@ -170,7 +182,7 @@ def _count_on_links(connection: sa.Connection, fresh: sa.ColumnElement[bool]) ->
         .group_by(events.c.link)
         .subquery("new")
     )
-    connection.execute(
+    return (
         sa.update(links)
         .where(links.c.pk == new.c.link)
         .values(

@@ -42,6 +42,11 @@ class Position:
 START = Position(0, 0)
 
 
+def bounds(start: Position, end: Position) -> dict[str, Any]:
+    """What a prepared statement with `Stream.between` is run with."""
+    return {"from_xid": str(start.xid), "from_id": start.id, "to_xid": str(end.xid), "to_id": end.id}
+
+
 class Stream:
     """Conditions and columns that put events in the order of commits."""
 
@@ -73,19 +78,32 @@ class Stream:
             return events.c.id < position.id
         return sa.tuple_(_XID, events.c.id) < _place(position)
 
+    def between(self) -> sa.ColumnElement[bool]:
+        """Behind one place and up to another, which `bounds` gives a prepared statement."""
+        start: sa.ColumnElement[int] = sa.bindparam("from_id")
+        end: sa.ColumnElement[int] = sa.bindparam("to_id")
+        if self._is_sqlite:
+            return sa.and_(events.c.id > start, events.c.id <= end)
+        place = sa.tuple_(_XID, events.c.id)
+        begin, until = _tuple(sa.bindparam("from_xid"), start), _tuple(sa.bindparam("to_xid"), end)
+        return sa.and_(place > begin, place <= until)
+
     def settled(self) -> sa.ColumnElement[bool]:
         """Events that nothing can appear in front of any more."""
         return sa.true() if self._is_sqlite else _XID < _HORIZON
 
-    def end(self, connection: sa.Connection) -> Position:
-        """The place after the last settled event."""
-        statement = (
+    def last(self) -> sa.Select[Any]:
+        """The place of the last settled event."""
+        return (
             sa.select(*self.columns, events.c.id)
             .where(self.settled())
             .order_by(*self.order(newest_first=True))
             .limit(1)
         )
-        row = connection.execute(statement).first()
+
+    def end(self, connection: sa.Connection) -> Position:
+        """The place after the last settled event."""
+        row = connection.execute(self.last()).first()
         return START if row is None else Position(int(row[0]), int(row[1]))
 
 
@@ -100,7 +118,11 @@ class _Xid8(sa.types.UserDefinedType[str]):
 
 def _place(position: Position) -> sa.Tuple:
     # parameters, not numbers in the SQL: neither SQLAlchemy nor the server looks at a statement twice
-    return sa.tuple_(sa.cast(str(position.xid), _Xid8), sa.literal(position.id, sa.BigInteger))
+    return _tuple(sa.literal(str(position.xid)), sa.literal(position.id))
+
+
+def _tuple(xid: sa.ColumnElement[Any], number: sa.ColumnElement[Any]) -> sa.Tuple:
+    return sa.tuple_(sa.cast(sa.cast(xid, sa.Text), _Xid8), sa.cast(number, sa.BigInteger))
 
 
 def _is_number(text: str) -> bool:
