@@ -87,6 +87,27 @@ class TestErrors:
         ):
             stranger.links.list(request={})
 
+    @pytest.mark.parametrize(
+        ("group", "method", "asked"),
+        [
+            ("domains", "check_status", {"domains": ["acme.link"]}),
+            ("domains", "register", {"domain": "acme.link"}),
+            ("partners", "list", {}),
+            ("commissions", "list", {}),
+            ("payouts", "list", {}),
+            ("bounties", "list_submissions", {"bounty_id": "b"}),
+            ("discount_codes", "list", {"partner_id": "p"}),
+            ("embed_tokens", "referrals", {"partner_id": "p"}),
+            ("program_applications", "list", {}),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    def test_what_is_not_served_is_not_found(
+        self, dub: Dub, group: str, method: str, asked: dict[str, Any]
+    ) -> None:
+        with pytest.raises(errors.NotFound, match=r"^No endpoint (GET|POST) /.*/openapi\.json"):
+            getattr(getattr(dub, group), method)(request=asked)
+
     def test_the_rate_limit_says_how_long_to_wait(self, dub: Dub) -> None:
         dub.analytics.retrieve(request={})
         with pytest.raises(errors.RateLimitExceeded) as limit:
