@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnava
 from dub_middleware.errors import StoreError
 from dub_middleware.server.dashboard import formats
 from dub_middleware.server.dashboard.filters import ScopeError
+from dub_middleware.server.dashboard.neighbours import earlier, later
 from dub_middleware.server.dashboard.pages import wants_json
 from dub_middleware.server.objects import Objects
 from dub_middleware.server.services import Services
@@ -73,7 +74,7 @@ def init_app(app: Flask, server: Services) -> None:
     app.extensions["dub_assets"] = Assets(STATIC)
     app.add_url_rule("/static/<version>/<path:name>", "static", _static)
     app.context_processor(_context)
-    app.jinja_env.globals["formats"] = formats
+    app.jinja_env.globals |= {"formats": formats, "earlier": earlier, "later": later}
     app.after_request(_protect)
     app.register_error_handler(HTTPException, _explain)
     app.register_error_handler(ScopeError, _refuse)

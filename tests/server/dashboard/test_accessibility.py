@@ -64,11 +64,13 @@ def test_pages_with_events(view: Page, site: str, history: int) -> None:
         "/?metric=sales&show=table&compare=previous&country=DE&device!=Mobile",
         "/events",
         "/breakdown/countries",
-        "/timezone",
     ):
         view.goto(site + path)
         expect(view.locator("main")).to_be_visible()
         assert_sound(view)
+    view.goto(f"{site}/timezone")
+    view.get_by_role("searchbox").fill("new")  # of 600 rows that are alike a few are enough
+    assert_sound(view)
 
 
 def test_pages_with_forms_and_lists(

@@ -6,7 +6,9 @@ import csv
 import io
 import re
 from datetime import datetime, timezone
+from html import unescape
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from werkzeug.test import Client
@@ -76,6 +78,31 @@ def test_the_range_is_cut_and_compared_as_the_address_says(client: Client, histo
     assert year["previousTimeseries"][0]["start"].startswith("2025-02-16")
     for wrong in ("by=minute", "compare=never"):
         assert client.get(f"/analytics.json?{wrong}").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "earlier", "later"),
+    [
+        ("interval=today", "2026-03-17 2026-03-17", ""),
+        ("interval=7d", "2026-03-03 2026-03-10", ""),
+        ("interval=mtd", "2026-02-01 2026-02-28", ""),
+        ("interval=qtd", "2025-10-01 2025-12-31", ""),
+        ("interval=all", "", ""),
+        ("start=2026-02-01&end=2026-02-28", "2026-01-01 2026-01-31", "2026-03-01 2026-03-18"),
+        ("start=2026-02-03&end=2026-02-05", "2026-01-31 2026-02-02", "2026-02-06 2026-02-08"),
+        ("start=2022-09-25&end=2022-10-25", "2022-09-23 2022-09-24", "2022-10-26 2022-11-25"),
+        ("start=2022-09-23&end=2022-09-24", "", "2022-09-25 2022-09-26"),
+    ],
+)
+def test_a_range_has_neighbours(client: Client, record: Record, query: str, earlier: str, later: str) -> None:
+    record()
+    page = client.get(f"/?country=DE&{query}", headers={"Accept": "text/html"}).text
+    for label, dates in (("Earlier", earlier), ("Later", later)):
+        found = re.search(rf'href="([^"]*)" aria-label="{label}"', page)
+        told = dict(parse_qsl(urlsplit(unescape(found[1])).query)) if found else {}
+        assert (told.get("start", ""), told.get("end", "")) == tuple(dates.split() or ("", "")), label
+        assert not found or client.get(unescape(found[1])).status_code == 200
+        assert not found or told["country"] == "DE"
 
 
 def test_filters_hold_in_every_number_and_several_values_are_one_of_them(

@@ -220,11 +220,16 @@ def test_times_are_those_of_the_reader_until_another_zone_is_chosen(
     page.context.close()
 
 
-def test_dark_is_chosen_once(view: Page) -> None:
+def test_dark_is_chosen_once_and_never_printed(view: Page, history: int) -> None:
     view.emulate_media(color_scheme="light")
     view.get_by_role("button", name="Dark or light").click()
-    view.reload()
+    view.goto(f"{view.url}events")
     assert view.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(11, 12, 14)"
+    view.emulate_media(media="print")
+    view.set_viewport_size({"width": 718, "height": 1000})  # of a sheet of A4
+    expect(view.get_by_role("navigation")).to_be_hidden()
+    assert view.evaluate("getComputedStyle(document.querySelector('h1')).color") == "rgb(23, 25, 28)"
+    assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_an_answer_that_does_not_come_leaves_the_numbers_and_says_so(view: Page, history: int) -> None:
