@@ -21,6 +21,7 @@ from dub_middleware.conversions.settings import NAMES
 from dub_stub import KEY, DubStub, refuse
 from programs import Program
 from segment_stub import WRITE_KEY, SegmentStub
+from stub_http import status as reply
 from waiting import wait_until
 
 CLICK = "cQ1tXYZ012345678"
@@ -100,6 +101,18 @@ def test_status_list_and_show_tell_what_is_there_and_no_persons_data(
         command("outbox", "show", receipt.id, "--payload", "--json", "--outbox", url).stdout
     )
     assert [(row["state"], row["payload"]) for row in delivered] == [("delivered", "")]
+
+
+def test_what_others_wrote_cannot_steer_the_terminal(
+    command: Command, web: Conversions, dub: DubStub, url: str
+) -> None:
+    dub.permanent = reply(400, {"error": {"code": "bad_request", "message": "\x1b[2Jno\x9b31m"}})
+    receipt = web.track_lead(customer_external_id="42", click_id=CLICK, customer_name="\x9b2JAda")
+    web.deliver()
+    for words in (["list"], ["show", receipt.id], ["show", receipt.id, "--payload"]):
+        shown = command("outbox", *words, "--outbox", url).stdout
+        assert "\\x1b[2Jno\\x9b31m" in shown
+        assert not {"\x1b", "\x9b"} & set(shown)
 
 
 def test_what_ended_badly_can_be_queued_again_and_arrives(

@@ -180,7 +180,7 @@ def _show(outbox: Outbox, args: argparse.Namespace) -> int:
         }
         for name, value in fields.items():
             if value:
-                print(f"{name:>13}  {value}")
+                print(f"{name:>13}  {terminal.plain(value)}")
         print()
     return 0
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from dub_middleware.cli.terminal import paint, plain
 from dub_middleware.errors import EventError
 
 if TYPE_CHECKING:
     from dub_middleware.segment.actions import PlannedOutcome
     from dub_middleware.segment.actions.mappings import ActionMapping
 
-_COLORS = {"green": 32, "red": 31, "yellow": 33, "dim": 2, "bold": 1}
 _MARKS = {
     "sent": ("✓", "green"),
-    "not_subscribed": ("·", "dim"),
+    "not_subscribed": ("·", "grey"),
     "no_action": ("·", "yellow"),
     "error": ("✗", "red"),
 }
@@ -55,7 +54,6 @@ def run(args: argparse.Namespace) -> int:
     events = list(_events(_content(args.events)))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # an event may hold half a character
-    paint = _Paint(is_on=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
     dropped = False
     for number, event in enumerate(events):
         outcomes = actions.plan(event)
@@ -63,10 +61,10 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             print(json.dumps(outcomes))
             continue
-        print(("\n" if number else "") + paint("bold", _title(event)))
+        print(("\n" if number else "") + paint(_title(event), bold=True))
         for mapping, outcome in zip(actions.mappings, outcomes, strict=True):
             print()
-            for line in _lines(mapping, outcome, event, paint):
+            for line in _lines(mapping, outcome, event):
                 print(line)
     return int(dropped)
 
@@ -104,29 +102,14 @@ def _events(data: bytes) -> Iterator[Any]:
         raise EventError("events", data[:80], f"must be JSON ({error})") from None
 
 
-class _Paint:
-    """Color for terminals, none elsewhere."""
-
-    def __init__(self, *, is_on: bool) -> None:
-        self._is_on = is_on
-
-    def __call__(self, color: str, text: str) -> str:
-        return f"\x1b[{_COLORS[color]}m{text}\x1b[0m" if self._is_on else text
-
-
 def _title(event: Any) -> str:
     if not isinstance(event, dict):
         return "What is no event"
     parts = [event.get("type"), event.get("event") or event.get("name"), event.get("userId")]
-    return _visible(" · ".join(str(part) for part in parts if part)) or "An event without type and name"
+    return plain(" · ".join(str(part) for part in parts if part)) or "An event without type and name"
 
 
-def _visible(text: str) -> str:
-    """Escape what could steer a terminal."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
-def _lines(mapping: ActionMapping, outcome: PlannedOutcome, event: Any, paint: _Paint) -> Iterator[str]:
+def _lines(mapping: ActionMapping, outcome: PlannedOutcome, event: Any) -> Iterator[str]:
     mark, color = _MARKS[outcome["outcome"]]
     title = mapping.name if mapping.name == mapping.slug else f"{mapping.name} ({mapping.slug})"
     request = (
@@ -134,21 +117,21 @@ def _lines(mapping: ActionMapping, outcome: PlannedOutcome, event: Any, paint: _
         if "path" in outcome
         else outcome["outcome"].replace("_", " ")
     )
-    yield f"  {paint(color, mark)} {paint('bold', _visible(title))}  {paint(color, request)}"
-    yield from _matching(mapping, outcome, event, paint)
+    yield f"  {paint(mark, color)} {paint(plain(title), bold=True)}  {paint(request, color)}"
+    yield from _matching(mapping, outcome, event)
     if "error" in outcome:
-        yield f"      {paint('red', _visible(outcome['error']))}"
+        yield f"      {paint(plain(outcome['error']), 'red')}"
     if "body" in outcome:
         for line in json.dumps(outcome["body"], ensure_ascii=False, indent=2).splitlines():
-            yield f"      {_visible(line)}"
+            yield f"      {plain(line)}"
     for warning in outcome.get("warnings", []):
-        yield f"    {paint('yellow', '!')} {_visible(warning)}"
+        yield f"    {paint('!', 'yellow')} {plain(warning)}"
 
 
-def _matching(mapping: ActionMapping, outcome: PlannedOutcome, event: Any, paint: _Paint) -> Iterator[str]:
+def _matching(mapping: ActionMapping, outcome: PlannedOutcome, event: Any) -> Iterator[str]:
     if not isinstance(event, dict):
         return
     if outcome["outcome"] == "not_subscribed" and outcome["reason"] != mapping.missed:
-        yield f"      {_visible(outcome['reason'])}"  # switched off, here or in the event
+        yield f"      {plain(outcome['reason'])}"  # switched off, here or in the event
     for holds, said in mapping.subscription.explain(event):
-        yield f"      {paint('dim', '✓' if holds else '✗')} {paint('dim', _visible(said))}"
+        yield f"      {paint('✓' if holds else '✗', 'grey')} {paint(plain(said), 'grey')}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 
 BAR = 30
-_COLORS = {"red": 31, "green": 32, "blue": 34, "magenta": 35, "cyan": 36, "grey": 90}
+_COLORS = {"": 0, "red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36, "grey": 90}
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = False) -> None:
@@ -71,13 +71,13 @@ def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def paint(text: str, color: str, *, bold: bool = False) -> str:
+def paint(text: str, color: str = "", *, bold: bool = False) -> str:
     """Return the text in a colour where standard output shows one (https://no-color.org)."""
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
-    return f"\x1b[{'1;' if bold else ''}{_COLORS[color]}m{text}\x1b[0m"
+    return f"\x1b[{_COLORS[color]}{';1' if bold else ''}m{text}\x1b[0m"
 
 
 def plain(text: str) -> str:
-    """Return the text without what could move the cursor."""
-    return "".join(character if character.isprintable() else " " for character in text)
+    """Return the text with what could steer the terminal written out."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
