@@ -51,6 +51,12 @@ def test_a_bare_app_fails_and_is_told_what_to_do() -> None:
     assert "Wrap the app with DubMiddleware." in told.stdout
 
 
+def test_this_machine_is_asked_by_http_when_nothing_is_said() -> None:
+    with serving(DubMiddleware(page)) as url:
+        told = run("verify", url.removeprefix("http://"))
+    assert told.returncode == 0, told
+
+
 def test_a_script_that_does_not_load_is_a_failure() -> None:
     with serving(behind_a_proxy_that_keeps_the_script_back) as url:
         told = run("verify", url, "--json")

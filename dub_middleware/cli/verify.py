@@ -5,15 +5,22 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import re
 
 from dub_middleware.cli.terminal import paint, plain
 from dub_middleware.errors import ConfigError
 from dub_middleware.install_check import Check, Report, check_install
 
+_LOCAL = re.compile(
+    r"(?:[a-z0-9.-]+\.)?localhost(?:[:/?]|$)|127(?:\.\d+){3}(?:[:/?]|$)|\[::1\]", re.IGNORECASE
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the page."""
-    parser.add_argument("url", help="a page of the app; without a scheme https:// is meant")
+    parser.add_argument(
+        "url", help="a page of the app; without a scheme https:// is meant, http:// on this machine"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -28,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _page(text: str) -> str:
-    url = text if "://" in text else f"https://{text}"
+    url = text if "://" in text else f"{'http' if _LOCAL.match(text) else 'https'}://{text}"
     if not url.lower().startswith(("http://", "https://")) or not url.isascii() or " " in url:
         raise ConfigError("url", f"{text!r} is no web address. Give one such as https://acme.com/pricing.")
     return url

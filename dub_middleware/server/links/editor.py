@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dub_middleware.errors import ConflictError, LinkError
 from dub_middleware.server.links.keys import RANDOM_LENGTH, RESERVED, ROOT_KEY, clean_key, random_key
 from dub_middleware.server.links.urls import UTM, clean_url, parameters, with_parameters
 from dub_middleware.server.moments import parse_moment
+from dub_middleware.server.objects import iso
 from dub_middleware.server.store import Link, Store
 from dub_middleware.server.store.models import from_ms
 
@@ -19,6 +21,7 @@ ATTEMPTS = 10  # random keys tried before giving up
 
 #: values that become something else before they are stored
 _INDIRECT = ("key_length", "prefix", "ref", "tag_id", "tag_names", *UTM)
+_TEST_DATES = {"test_started_at": "testStartedAt", "test_completed_at": "testCompletedAt"}
 
 
 class LinkEditor:
@@ -110,10 +113,11 @@ class LinkEditor:
         row = {name: value for name, value in values.items() if name not in _INDIRECT}
         if (external_id := row.get("external_id")) is not None:
             row["external_id"] = external_id.removeprefix("ext_") or None
-        if (expires_at := row.get("expires_at")) is not None:
-            row["expires_at"] = parse_moment(expires_at, from_ms(self._store.now()))
-            if row["expires_at"] is None:
-                raise LinkError("unprocessable_entity", "Invalid expiration date.")
+        if row.get("expires_at") is not None:
+            row["expires_at"] = self._moment(row["expires_at"], "Invalid expiration date.")
+        for name, told in _TEST_DATES.items():
+            if row.get(name) is not None:  # `tomorrow` is that of today, not of each click
+                row[name] = iso(self._moment(row[name], f"custom: {told}: Invalid date"))
         for name in ("expired_url", "ios", "android"):
             if row.get(name) is not None:
                 row[name] = _checked_url(name, row[name])
@@ -128,6 +132,12 @@ class LinkEditor:
         tag_ids = self._tag_ids(values)
         row.pop("tag_ids", None)
         return row if tag_ids is None else row | {"tag_ids": tag_ids}
+
+    def _moment(self, text: str, problem: str) -> datetime:
+        moment = parse_moment(text, from_ms(self._store.now()))
+        if moment is None:
+            raise LinkError("unprocessable_entity", problem)
+        return moment
 
     def _tag_ids(self, values: Mapping[str, Any]) -> list[str] | None:
         """The tags asked for by id or name; None when nobody asked."""

@@ -209,6 +209,10 @@ class TestRules:
             ({"tagIds": 1}, (422, "unprocessable_entity", "invalid_union: tagIds: Invalid input")),
             ({"folderId": "fold_none"}, (404, "not_found", "Folder not found.")),
             ({"expiresAt": "soon"}, (422, "unprocessable_entity", "Invalid expiration date.")),
+            (
+                {"testStartedAt": "soon"},
+                (422, "unprocessable_entity", "custom: testStartedAt: Invalid date"),
+            ),
             ({"expiredUrl": "bad"}, (422, "unprocessable_entity", "custom: expiredUrl: Invalid URL")),
             ({"ios": "data:,x"}, (422, "unprocessable_entity", "custom: ios: Invalid URL")),
             ({"geo": {"DE": "bad"}}, (422, "unprocessable_entity", "custom: geo.DE: Invalid URL")),
@@ -260,6 +264,17 @@ class TestRules:
         assert link["key"] == "Café/🚀"
         assert link["shortLink"] == "http://go.localhost:8787/Caf%C3%A9/%F0%9F%9A%80"
         assert api.refused("POST", "/links", {"url": "https://shop.test/", "key": "CAFÉ/🚀"})[0] == 409
+
+    def test_dates_may_be_words_and_are_kept_as_moments(self, api: Api) -> None:
+        said = {"expiresAt": "in 2 weeks", "testStartedAt": "tomorrow", "testCompletedAt": "2026-05-01"}
+        link = api("POST", "/links", {"url": "https://shop.test/", **said}).json()
+        assert [link[name] for name in said] == [
+            "2026-04-01T12:00:00.000Z",
+            "2026-03-19T00:00:00.000Z",
+            "2026-05-01T00:00:00.000Z",
+        ]
+        changed = api("PATCH", f"/links/{link['id']}", {"expiresAt": None, "testStartedAt": None}).json()
+        assert (changed["expiresAt"], changed["testStartedAt"]) == (None, None)
 
     def test_tags_are_replaced_and_cleared(self, api: Api, server: Server) -> None:
         tags = [server.store.workspace.add_tag(name, "red").id for name in "ab"]
