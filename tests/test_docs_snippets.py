@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -11,9 +12,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import flask
+import httpx
 import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
 from werkzeug.test import Client
 
 import django_settings  # noqa: F401  configures Django
@@ -78,7 +83,7 @@ def test_destinations() -> None:
 
 
 def test_webhooks() -> None:
-    app, beside_flask, in_django, parts = snippets("webhooks.md")
+    app, beside_flask, in_django, in_starlette, parts = snippets("webhooks.md")
     names = run(app)
     names = run(beside_flask, **names, flask_app=flask.Flask("shop"))
     event = {
@@ -95,6 +100,16 @@ def test_webhooks() -> None:
     view = run(in_django, **names, HttpResponse=HttpResponse)["dub_webhook"]
     again = view(RequestFactory().post("/", body, "application/json", headers=signed))
     assert json.loads(again.content) == {"status": "duplicate"}
+    route = run(in_starlette, **names, asyncio=asyncio, Response=Response)["dub_webhook"]
+    starlette = Starlette(routes=[Route("/", route, methods=["POST"])])
+
+    async def post(**headers: str) -> httpx.Response:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(starlette), base_url="http://shop"
+        ) as http:
+            return await http.post("/", content=body, headers=headers)
+
+    assert [asyncio.run(post(**headers)).status_code for headers in ({}, signed)] == [401, 200]
     rotated = parts.replace('verify("whsec_…"', 'verify("whsec_new"')
     assert isinstance(run(rotated, body=body, signature=sign("whsec_new", body))["event"], LinkCreated)
 
