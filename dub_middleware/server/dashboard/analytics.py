@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, url_for
 
 from dub_middleware.server.dashboard import drawing, empty, formats
 from dub_middleware.server.dashboard.breakdown import CARD_ROWS, Row, rows
@@ -72,11 +72,17 @@ def index() -> Response:
         chart=drawing.chart(scope, found, currency),
         steps=drawing.funnel(found, currency),
         cards=cards,
+        who_left=url_for("customers.index", bought="no", link_id=_only_link(scope)),
         currency=currency,
         write_row=lambda counts: drawing.write_counts(counts, scope, currency),
         nothing=empty.reason(scope, found.period, "analytics.index") if found.totals == Counts() else None,
         cursor=cursor,
     )
+
+
+def _only_link(scope: Scope) -> str | None:
+    chosen = scope.filters.get("link_id")
+    return chosen.values[0] if chosen and not chosen.exclude and len(chosen.values) == 1 else None
 
 
 @blueprint.get("/analytics.csv")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import timedelta
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from flask import Blueprint, Response, abort, request
 
@@ -20,6 +20,7 @@ SORTS: dict[SortBy, str] = {
     "sale_amount": "Most revenue",
     "first_sale_at": "Newest buyers",
 }
+BOUGHT = {"": "Everybody", "yes": "Have bought", "no": "Not bought yet"}
 
 
 @page(blueprint, "/customers")
@@ -29,19 +30,33 @@ def index() -> Response:
     search = request.args.get("q", "").strip()
     sort = cast("SortBy", request.args.get("sort")) if request.args.get("sort") in SORTS else "created_at"
     number = page_number()
-    found = customers.page(
-        search=search or None, sort_by=sort, limit=PER_PAGE + 1, offset=PER_PAGE * (number - 1)
-    )
+    bought = request.args.get("bought") if request.args.get("bought") in BOUGHT else ""
+    link_id = request.args.get("link_id") or None
+    wanted: dict[str, Any] = {
+        "search": search or None,
+        "link_id": link_id,
+        "has_bought": bought == "yes" if bought else None,
+    }
+    found = customers.page(**wanted, sort_by=sort, limit=PER_PAGE + 1, offset=PER_PAGE * (number - 1))
     shown = found[:PER_PAGE]
     links = current_server().queries.links([each.link_pk for each in shown if each.link_pk is not None])
     return answer(
         "customers.html",
-        {"customers": shown, "total": customers.count(search=search or None), "page": number},
+        {"customers": shown, "total": customers.count(**wanted), "page": number},
         has_more=len(found) > PER_PAGE,
         links=links,
         search=search,
         sort=sort,
         sorts=SORTS,
+        bought=bought,
+        choices=BOUGHT,
+        only_link=current_server().store.links.get(link_id) if link_id else None,
+        parameters={
+            "q": search or None,
+            "sort": sort,
+            "bought": bought or None,
+            "link_id": link_id,
+        },
         zone=viewer_zone(),
     )
 

@@ -15,8 +15,10 @@ export function beside(at, size, room, gap = 12) {
 }
 
 let shown = null; // survives a redraw
+let putAway = () => {};
 
 export function start() {
+  document.addEventListener("pointerdown", (event) => event.target.closest?.("[data-plot]") || putAway());
   whenReady((root) => {
     const chart = root.querySelector("[data-chart]");
     if (!chart) shown = null;
@@ -50,7 +52,9 @@ function prepare(chart, root) {
   };
   plot.addEventListener("pointermove", follow);
   plot.addEventListener("pointerdown", follow);
-  plot.addEventListener("pointerleave", () => document.activeElement !== plot && hide());
+  // a finger that is lifted leaves; what it showed stays to be read, until it taps elsewhere
+  plot.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && document.activeElement !== plot && hide());
+  putAway = hide;
   plot.addEventListener("focus", () => plot.matches(":focus-visible") && show(shown ?? last, true));
   plot.addEventListener("blur", hide);
   plot.addEventListener("keydown", (event) => {

@@ -27,6 +27,10 @@ function closeMenu(event) {
 
 function moveInTabs(event, list) {
   const tabs = [...list.querySelectorAll("[role=tab]")];
+  if (event.key === " ") {
+    event.preventDefault();
+    return document.activeElement.click();
+  }
   const next = step(event.key, tabs.indexOf(document.activeElement), tabs.length, "ArrowLeft", "ArrowRight");
   if (next === null) return;
   event.preventDefault();

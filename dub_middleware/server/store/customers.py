@@ -108,6 +108,7 @@ class Customers:
         external_id: str | None = None,
         country: str | None = None,
         link_id: str | None = None,
+        has_bought: bool | None = None,
         sort_by: Literal["created_at", "sale_amount", "first_sale_at"] = "created_at",
         descending: bool = True,
         limit: int = 100,
@@ -117,10 +118,12 @@ class Customers:
     ) -> list[Customer]:
         """One page of customers; ``search`` looks into name, e-mail and both ids.
 
+        ``has_bought`` leaves those with a sale, or those without.
         ``starting_after`` and ``ending_before`` are ids of customers, as in `Links.page`. Raises
         `LookupError` when there is no such customer.
         """
-        where = _conditions(search, email=email, external_id=external_id, country=country, link_id=link_id)
+        exact = {"email": email, "external_id": external_id, "country": country}
+        where = _conditions(search, link_id=link_id, has_bought=has_bought, **exact)
         # "no sale yet" comes last in either direction, on both databases
         value: sa.ColumnElement[Any] = sa.func.coalesce(customers.c[sort_by], -1 if descending else MAX_MS)
         backwards = ending_before is not None
@@ -149,8 +152,10 @@ class Customers:
         external_id: str | None = None,
         country: str | None = None,
         link_id: str | None = None,
+        has_bought: bool | None = None,
     ) -> int:
-        where = _conditions(search, email=email, external_id=external_id, country=country, link_id=link_id)
+        exact = {"email": email, "external_id": external_id, "country": country}
+        where = _conditions(search, link_id=link_id, has_bought=has_bought, **exact)
         joined = customers.outerjoin(links, links.c.pk == customers.c.link)
         with self._database.read() as connection:
             statement = sa.select(sa.func.count()).select_from(joined).where(*where)
@@ -228,11 +233,13 @@ def random_name() -> str:
 
 
 def _conditions(
-    search: str | None, *, link_id: str | None, **exact: str | None
+    search: str | None, *, link_id: str | None, has_bought: bool | None, **exact: str | None
 ) -> list[sa.ColumnElement[bool]]:
     where = [customers.c[name] == value for name, value in exact.items() if value is not None]
     if link_id is not None:
         where.append(links.c.id == link_id)
+    if has_bought is not None:
+        where.append(customers.c.sales > 0 if has_bought else customers.c.sales == 0)
     if search:
         texts = (customers.c.name, customers.c.email, customers.c.external_id, customers.c.id)
         where.append(sa.or_(*(text.icontains(search, autoescape=True) for text in texts)))

@@ -127,6 +127,39 @@ def test_the_chart_is_read_by_keys_and_by_the_pointer(view: Page, history: int) 
     expect(tip).to_contain_text("Mon, Mar 2, 2026")
 
 
+def test_the_chart_is_read_by_a_finger(context: BrowserContext, site: str, history: int) -> None:
+    page = tab(context, has_touch=True, viewport={"width": 390, "height": 844}, timezone_id="UTC")
+    page.goto(site)
+    box = page.get_by_role("application").bounding_box()
+    assert box is not None
+    tip = page.locator(".tip")
+    page.touchscreen.tap(box["x"] + box["width"] * 14 / 30, box["y"] + 80)
+    expect(tip).to_contain_text("Mon, Mar 2, 2026")
+    page.touchscreen.tap(box["x"] + box["width"], box["y"] + 80)
+    expect(tip).to_contain_text("Wed, Mar 18, 2026 (so far)")
+    page.get_by_role("heading", level=1).tap()
+    expect(tip).to_be_hidden()
+    page.context.close()
+
+
+def test_tabs_are_worked_by_keys_and_what_has_the_focus_is_in_sight(view: Page, history: int) -> None:
+    view.goto(f"{view.url}events")
+    view.get_by_role("tab", name="All events").focus()
+    view.keyboard.press("End")
+    view.keyboard.press("Space")
+    expect(view.get_by_role("tab", name="Sales")).to_have_attribute("aria-selected", "true")
+    view.keyboard.press("Home")
+    view.keyboard.press("Enter")
+    expect(view.locator("tr.event")).to_have_count(50)
+    view.evaluate("scrollTo(0, document.body.scrollHeight)")
+    bottom = view.locator(".top").evaluate("bar => bar.getBoundingClientRect().bottom")
+    link = view.locator("[data-open]").nth(20)
+    link.focus()
+    for _ in range(8):
+        view.keyboard.press("ArrowUp")
+    assert view.evaluate("document.activeElement.getBoundingClientRect().top") >= bottom
+
+
 def test_the_buckets_and_the_comparison_are_chosen_from_menus_that_stay_open_while_numbers_change(
     view: Page, record: Record, history: int
 ) -> None:

@@ -181,6 +181,26 @@ def test_what_people_type_is_text_everywhere(client: Client, server: Server, rec
         assert "&lt;script&gt;alert" in page.text, path
 
 
+def test_customers_are_those_who_have_bought_or_have_not_by_a_link(client: Client, server: Server) -> None:
+    launch, other = (new_link(client, server, key=key) for key in ("launch", "other"))
+    for name, link in (("ada", launch), ("bob", launch), ("cyd", other)):
+        click = server.store.record_click(link, Context(url=link.url), identity=name).click_id
+        server.store.record_lead(CustomerDetails(external_id=name), "Sign up", click_id=click)
+    server.store.record_sale(CustomerDetails(external_id="ada"), 4900, "usd", invoice_id="inv_1")
+
+    def found(query: str) -> tuple[int, set[str]]:
+        answer = client.get(f"/customers.json?{query}").json
+        return answer["total"], {customer["externalId"] for customer in answer["customers"]}
+
+    assert found("bought=yes") == (1, {"ada"})
+    assert found("bought=no") == (2, {"bob", "cyd"})
+    assert found(f"bought=no&link_id={launch.id}") == (1, {"bob"})
+    assert found("bought=perhaps")[0] == 3
+    assert "Came by go.localhost/launch" in get(client, f"/customers?link_id={launch.id}").text
+    funnel = get(client, f"/?view=funnel&link_id={launch.id}").text
+    assert f'href="/customers?bought=no&amp;link_id={launch.id}"' in funnel
+
+
 def test_a_customer_is_shown_from_click_to_sale(client: Client, server: Server, clock: Clock) -> None:
     link = new_link(client, server, key="launch")
     click = server.store.record_click(link, Context(url=link.url, country="DE", browser="Firefox")).click_id
