@@ -11,93 +11,30 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import random
 import sqlite3
-import threading
-import time
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Literal
+from typing import NoReturn
 
 from dub_middleware.conversions.outbox import inbox, sqlite_file
 from dub_middleware.conversions.outbox.guest import Execute
 from dub_middleware.conversions.outbox.rows import NewRow
 from dub_middleware.conversions.outbox.schema import VERSION, VERSION_TABLE
 from dub_middleware.conversions.outbox.sql import SQLOutbox, stored_version, to_values
+from dub_middleware.conversions.outbox.sqlite_connections import (
+    BUSY,
+    Connections,
+    Side,
+    close_before_fork,
+    patiently,
+)
 from dub_middleware.errors import OutboxError
 from dub_middleware.process import PerProcess
 
 logger = logging.getLogger("dub_middleware.outbox")
 
-BUSY = 0.25  # seconds that a transaction waits for another process
-BUSY_STEP = (0.0001, 0.001)  # seconds between two tries; SQLite's own steps grow to 100 ms and starve some
-YIELD = 0.05  # seconds that the worker lets callers go first
-FORK_PATIENCE = 5.0
 PAGE = 2048  # bytes: what a commit of one row writes, and sums up; with half of that few rows would fit
 SYNCHRONOUS = {"power": "FULL", "process": "NORMAL"}
-
-_Side = Literal["front", "back"]
-
-
-class _Connections:
-    """The connections of one process. They are never closed in another: that could corrupt the file."""
-
-    def __init__(self) -> None:
-        # between the threads of a process a lock is quicker and fairer than SQLite's waiting
-        self.lock = threading.RLock()
-        self.callers = 0  # only one thread at a time stores: see GroupCommit
-        self.opened: dict[_Side, sqlite3.Connection] = {}
-        self.inode: int | None = None
-
-    def acquire(self, side: _Side) -> None:
-        """Take the lock; a caller of `put` goes before the worker, which could starve it by coming back."""
-        if side == "front":
-            self.callers += 1
-            try:
-                self.lock.acquire()
-            finally:
-                self.callers -= 1
-        else:
-            deadline = time.monotonic() + YIELD
-            while self.callers and time.monotonic() < deadline:
-                time.sleep(0)
-            self.lock.acquire()
-
-    def close(self) -> None:
-        with self.lock:
-            for connection in self.opened.values():
-                connection.close()
-            self.opened.clear()
-
-
-class _Use:
-    """Hold the lock and a connection; what goes wrong with them is an `OutboxError`.
-
-    A class and not a generator: it is part of every call, and costs half as much.
-    """
-
-    __slots__ = ("_outbox", "_process", "_side")
-
-    def __init__(self, outbox: SQLiteOutbox, side: _Side) -> None:
-        self._outbox = outbox
-        self._side = side
-        self._process = outbox._process()
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._process.acquire(self._side)
-        try:
-            return self._outbox._connection(self._process, self._side)
-        except BaseException as error:
-            self.__exit__(type(error), error, None)
-            raise
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        try:
-            if error is not None:
-                self._outbox._translate(self._process, error)
-        finally:
-            self._process.lock.release()
 
 
 class SQLiteOutbox(SQLOutbox):
@@ -118,12 +55,12 @@ class SQLiteOutbox(SQLOutbox):
     ) -> None:
         super().__init__(max_rows, clock)
         self._path = path
-        self._is_memory = path == ":memory:"
+        self._is_memory = is_memory = path == ":memory:"
         self._synchronous = SYNCHRONOUS[durability]
         self._max_bytes = max_bytes
         self._is_shared = False  # with the application's own tables: see put_in
-        self._process = PerProcess(_Connections)
-        _outboxes.add(self)
+        self._process = PerProcess(lambda: Connections(survive_fork=is_memory))
+        close_before_fork(self._process)
 
     def __repr__(self) -> str:
         return f"SQLiteOutbox({self._path!r})"
@@ -148,9 +85,15 @@ class SQLiteOutbox(SQLOutbox):
         if len(rows) > 1 or not self._knows_of_room():
             super()._insert(rows)
             return
-        # one statement is a transaction of its own
-        with _Use(self, "front") as connection:
-            _patiently(connection, self.insert, to_values(rows[0], self._clock()))
+        # one statement is a transaction of its own; no generator, because this is in every call
+        process = self._process()
+        process.acquire("front")
+        try:
+            patiently(self._connection(process, "front"), self.insert, to_values(rows[0], self._clock()))
+        except (sqlite3.Error, OSError) as error:
+            self._translate(process, error)
+        finally:
+            process.lock.release()
 
     def _count_new(self, execute: Execute) -> int:
         return inbox.count(execute)
@@ -175,9 +118,9 @@ class SQLiteOutbox(SQLOutbox):
             yield execute
 
     @contextlib.contextmanager
-    def _transaction(self, side: _Side, begin: str = "BEGIN IMMEDIATE") -> Iterator[Execute]:
-        with _Use(self, side) as connection:
-            _patiently(connection, begin)
+    def _transaction(self, side: Side, begin: str = "BEGIN IMMEDIATE") -> Iterator[Execute]:
+        with self._connected(side) as connection:
+            patiently(connection, begin)
             try:
                 yield lambda statement, values=(): connection.execute(statement, values).fetchall()
                 connection.execute("COMMIT")
@@ -186,9 +129,20 @@ class SQLiteOutbox(SQLOutbox):
                     connection.execute("ROLLBACK")
                 raise
 
+    @contextlib.contextmanager
+    def _connected(self, side: Side) -> Iterator[sqlite3.Connection]:
+        process = self._process()
+        process.acquire(side)
+        try:
+            yield self._connection(process, side)
+        except (sqlite3.Error, OSError) as error:
+            self._translate(process, error)
+        finally:
+            process.lock.release()
+
     # -- connections ---------------------------------------------------------------------------
 
-    def _connection(self, process: _Connections, side: _Side) -> sqlite3.Connection:
+    def _connection(self, process: Connections, side: Side) -> sqlite3.Connection:
         if self._is_memory:
             side = "front"
         if process.opened and not self._is_memory and sqlite_file.inode(self._path) != process.inode:
@@ -198,7 +152,7 @@ class SQLiteOutbox(SQLOutbox):
             connection = process.opened[side] = self._open(process, side)
         return connection
 
-    def _open(self, process: _Connections, side: _Side) -> sqlite3.Connection:
+    def _open(self, process: Connections, side: Side) -> sqlite3.Connection:
         is_new = not self._is_memory and not os.path.exists(self._path)
         # autocommit: BEGIN and COMMIT are ours
         connection = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
@@ -213,13 +167,13 @@ class SQLiteOutbox(SQLOutbox):
             execute: Execute = lambda statement, values=(): connection.execute(statement, values).fetchall()  # noqa: E731
             self._upgrade(execute, _version(execute))
             connection.execute("COMMIT")
-            connection.execute("PRAGMA busy_timeout = 0")  # from here on `_patiently` does the waiting
+            connection.execute("PRAGMA busy_timeout = 0")  # from here on `patiently` does the waiting
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _configure(self, connection: sqlite3.Connection, side: _Side) -> None:
+    def _configure(self, connection: sqlite3.Connection, side: Side) -> None:
         synchronous = self._synchronous if side == "front" else "NORMAL"
         if self._is_memory:
             return
@@ -233,7 +187,7 @@ class SQLiteOutbox(SQLOutbox):
 
     # -- trouble -------------------------------------------------------------------------------
 
-    def _move(self, process: _Connections) -> None:
+    def _move(self, process: Connections) -> None:
         """Somebody deleted or replaced the file under us: carry the waiting rows over to the new one."""
         logger.error("The outbox %s was deleted or replaced while in use; its events are moved.", self._path)
         rows = sqlite_file.waiting(next(iter(process.opened.values())))
@@ -241,14 +195,13 @@ class SQLiteOutbox(SQLOutbox):
         front = process.opened["front"] = self._open(process, "front")
         sqlite_file.restore(front, rows)
 
-    def _translate(self, process: _Connections, error: BaseException) -> None:
-        if isinstance(error, sqlite3.Error):
-            self._after(process, error)
-            raise OutboxError(f"The outbox {self._path} cannot be used: {error}.") from error
+    def _translate(self, process: Connections, error: sqlite3.Error | OSError) -> NoReturn:
         if isinstance(error, OSError):
             raise OutboxError(f"The outbox {self._path} cannot be used: {error.strerror}.") from error
+        self._after(process, error)
+        raise OutboxError(f"The outbox {self._path} cannot be used: {error}.") from error
 
-    def _after(self, process: _Connections, error: sqlite3.Error) -> None:
+    def _after(self, process: Connections, error: sqlite3.Error) -> None:
         is_damaged = sqlite_file.is_damage(error)
         if not is_damaged and (not isinstance(error, sqlite3.OperationalError) or "locked" in str(error)):
             return
@@ -288,49 +241,7 @@ def _create_inside(execute: Execute, upgrade: Callable[[Execute, int], None]) ->
     execute("RELEASE dub_outbox")
 
 
-def _patiently(connection: sqlite3.Connection, statement: str, values: Sequence[object] = ()) -> None:
-    """Run what begins a transaction; wait while another process is in one."""
-    deadline = None
-    while True:
-        try:
-            connection.execute(statement, values)
-            return
-        except sqlite3.OperationalError as error:
-            now = time.monotonic()
-            deadline = deadline or now + BUSY
-            if now > deadline or "locked" not in str(error):
-                raise
-            time.sleep(random.uniform(*BUSY_STEP))
-
-
 def _version(execute: Execute) -> int:
     if not execute("SELECT 1 FROM sqlite_master WHERE name = 'dub_outbox_schema'"):
         return 0
     return stored_version(execute)
-
-
-# -- fork ------------------------------------------------------------------------------------------
-
-_outboxes: weakref.WeakSet[SQLiteOutbox] = weakref.WeakSet()
-_held: list[_Connections] = []
-
-
-def _before_fork() -> None:
-    for outbox in list(_outboxes):
-        process = outbox._process.peek()
-        if process is None or not process.lock.acquire(timeout=FORK_PATIENCE):
-            continue
-        _held.append(process)
-        if not outbox._is_memory:
-            process.close()
-
-
-def _after_fork_in_parent() -> None:
-    while _held:
-        _held.pop().lock.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_held.clear
-    )
