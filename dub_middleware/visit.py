@@ -23,22 +23,27 @@ class Visit:
     Nothing is read before an attribute is asked for, and each is read once.
     """
 
-    # on the class: every request makes a visit, few are asked
-    _capture: Capture | None = None
-    _partner: dict[str, Any] | None = None
-    _seal: tuple[datetime | None, bool] | None = None
+    __slots__ = ("_capture", "_config", "_cookies", "_environ", "_partner", "_seal")
+
+    _config: Config
+    _environ: Mapping[str, Any] | None
+    _cookies: str
+    # set by the first look
+    _capture: Capture
+    _partner: dict[str, Any]
+    _seal: tuple[datetime | None, bool]
 
     def __init__(self, environ: Mapping[str, Any], config: Config = _DEFAULTS) -> None:
         # Without a query only cookies matter, and the environ, which holds the visit, is freed with its last
         # user: a reference cycle in every request would wait for the garbage collector.
         self._environ = environ if environ.get("QUERY_STRING") else None
-        self._cookies: str = environ.get("HTTP_COOKIE", "")
+        self._cookies = environ.get("HTTP_COOKIE", "")
         self._config = config
 
     @property
     def capture(self) -> Capture:
         """The decision about this request: click id, source, and the cookies its response sets."""
-        if self._capture is None:
+        if not hasattr(self, "_capture"):
             self._capture = capture(self._environ or {"HTTP_COOKIE": self._cookies}, self._config)
         return self._capture
 
@@ -87,13 +92,13 @@ class Visit:
         return f"<Visit click_id={self.click_id!r} source={self.source!r} is_new={self.is_new}>"
 
     def _partner_data(self, key: str) -> dict[str, Any] | None:
-        if self._partner is None:
+        if not hasattr(self, "_partner"):
             self._partner = partner_cookie(self._cookies) or {}
         value = self._partner.get(key)
         return value if isinstance(value, dict) else None
 
     def _sealed(self) -> tuple[datetime | None, bool]:
-        if self._seal is None:
+        if not hasattr(self, "_seal"):
             self._seal = self._read_seal()
         return self._seal
 
@@ -105,6 +110,16 @@ class Visit:
             return datetime.now(timezone.utc), True
         made = sealed_at(self._cookies, click_id, self._config)
         return made, made is not None
+
+
+class Arriving(Visit):
+    """A visit that is made without a call: its maker sets ``_config``, ``_environ`` and ``_cookies``.
+
+    Every request has one, few look at it, and an ``__init__`` in Python is half of what one costs.
+    """
+
+    __slots__ = ()
+    __init__ = object.__init__
 
 
 _NOBODY = Visit({})

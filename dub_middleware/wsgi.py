@@ -13,14 +13,13 @@ from contextlib import suppress
 from contextvars import Token
 from itertools import chain
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 from dub_middleware.capture import query_click_id
 from dub_middleware.config import Config
 from dub_middleware.inject import (
     NOT_HTML,
     Headers,
-    Injection,
     Page,
     Rewriting,
     page,
@@ -28,18 +27,16 @@ from dub_middleware.inject import (
     with_weak_validator,
 )
 from dub_middleware.site import INJECT_KEY, Site
-from dub_middleware.visit import ENVIRON_KEY, Visit, enter, leave
+from dub_middleware.visit import ENVIRON_KEY, Arriving, Visit, enter, leave
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     Write = Callable[[bytes], object]
-    # a page whose headers wait for its first bytes: status, headers, what they say, the tag, exc_info
-    Waiting = tuple[str, Headers, Page, bytes, Any]
-    # not started; not ours to touch; a page that waits; a page on its way
-    Response: TypeAlias = "Literal[False] | Waiting | _Page | None"
 
 logger = logging.getLogger("dub_middleware")
+
+_NOT_BEGUN: Page | Literal[False] | None = None
 
 
 class DubMiddleware:
@@ -56,194 +53,238 @@ class DubMiddleware:
         self.config = Config.of(config, options)
         self.site = Site(self.config)
         self.script = self.site.script
+        self.injection = self.site.injection
         self._prefix = self.site.prefix
-        self._injection = self.site.injection
-        self._injects_always = self.config.inject is True
+        #: for a page about which there is nothing to ask
+        self.constant_tag = self.injection.tag if self.config.inject is True else None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ.get("PATH_INFO", "")
-        if environ.get("SCRIPT_NAME"):  # mounted: the browser knows the whole path
-            path = environ["SCRIPT_NAME"] + path
-        if self._prefix in path and path.startswith(self._prefix):
-            # for the script and the relay; nothing below `Config.path` reaches the app
-            tail = path[len(self._prefix) :]
-            status, headers, body = self.site.answer(environ, tail, environ["wsgi.input"])
-            start_response(status, list(headers))
-            return [body]
-        visit = Visit(environ, self.config)
+        try:
+            path = environ["SCRIPT_NAME"] + environ["PATH_INFO"]  # mounted or not, what the browser asks for
+            query = environ["QUERY_STRING"]
+        except KeyError:  # a server may leave out what is empty
+            path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+            query = environ.get("QUERY_STRING", "")
+        if self._prefix in path and path.startswith(self._prefix):  # nothing there reaches the app
+            return self._answer(environ, start_response, path[len(self._prefix) :])
+        app = self.app
+        visit = Arriving()
+        visit._environ = environ if query else None
+        visit._cookies = environ.get("HTTP_COOKIE", "")
+        visit._config = self.config
         if environ.setdefault(ENVIRON_KEY, visit) is not visit:  # another one is around us and does it all
-            return self.app(environ, start_response)
-        query = environ.get("QUERY_STRING")
-        response: Response = None
-
-        def begin(status: str, headers: Headers, exc_info: Any = None) -> Write:
-            nonlocal response
-            is_told = False
-            if response is not None:
-                if exc_info is None and response is not False:
-                    raise AssertionError("start_response was called a second time without exc_info")
-                is_told = response is False or (isinstance(response, _Page) and response.is_committed)
-            response = False
-            try:
-                if query:
-                    headers = _with_click(environ, headers)
-                # most of what is no page can be told at a glance
-                if headers and headers[0] not in NOT_HTML and (found := page(status, headers)) is not None:
-                    tag = self._tag_for(environ, found, headers)
-                    if tag is not None:
-                        response = status, headers, found, tag, exc_info
-                elif status != "200 OK" and status[:3] == "304":
-                    headers = with_weak_validator(headers, environ.get("HTTP_IF_NONE_MATCH", ""))
-            except Exception:
-                logger.exception("A response passes as it is.")
-            if response is False:
-                if exc_info is None:
-                    return start_response(status, headers)
-                return start_response(status, headers, exc_info)
-            if environ["REQUEST_METHOD"] == "HEAD":  # there will be no first bytes
-                head, response = response, False
-                return _Page(self._injection, environ, start_response, head).commit()
-            if is_told:  # it is the server that knows whether the first headers are out
-                response = _Page(self._injection, environ, start_response, response)
-                response.commit()
-
-            def write(data: bytes) -> None:
-                nonlocal response
-                response = self._begun(environ, start_response, response)
-                if response:
-                    response.write(data)
-
-            return write
-
+            return app(environ, start_response)
+        exchange = _Exchange()  # filled here: every request makes one, and a call costs as much again
+        exchange.environ = environ
+        exchange.start_response = start_response
+        exchange.middleware = self
+        exchange.query = query
+        exchange.page = _NOT_BEGUN
         token = enter(visit)
         try:
-            result = self.app(environ, begin)
+            result = app(environ, exchange.begin)
         except BaseException:
             leave(token)
             raise
         if type(result) is list or type(result) is tuple:
             leave(token)
-            if not response:
-                return result
-            if not isinstance(response, _Page):
-                status, headers, found, _, exc_info = response
-                if len(result) == 1 and found.is_plain and exc_info is None:
-                    whole = self._injection.at_once(found, headers, result[0])
-                    if whole is not None and environ.get(INJECT_KEY) is not False:
-                        start_response(status, whole[0])
-                        return [whole[1]]
-                response = _Page(self._injection, environ, start_response, response)
-            return response.settle(result)
-        if response is False and type(result) is not GeneratorType:
+            return exchange.settle(result) if exchange.page else result
+        if exchange.page is False and type(result) is not GeneratorType:
             leave(token)
             return result
+        return _Body(result, exchange, token)
 
-        def current() -> _Page | None:
-            nonlocal response
-            response = self._begun(environ, start_response, response)
-            return response or None
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse, tail: str) -> list[bytes]:
+        """Answer for the script and the relay."""
+        status, headers, body = self.site.answer(environ, tail, environ["wsgi.input"])
+        start_response(status, list(headers))
+        return [body]
 
-        return _Body(result, current, token)
-
-    def _begun(
-        self, environ: WSGIEnvironment, start_response: StartResponse, response: Response
-    ) -> _Page | Literal[False] | None:
-        """Return *response* with a page that waits put on its way."""
-        if isinstance(response, tuple):
-            return _Page(self._injection, environ, start_response, response)
-        return response
-
-    def _tag_for(self, environ: WSGIEnvironment, found: Page, headers: Headers) -> bytes | None:
-        if found.is_plain and self._injects_always and environ.get(INJECT_KEY) is not False:
-            return self._injection.tag
+    def tag_for(self, environ: WSGIEnvironment, found: Page, headers: Headers) -> bytes | None:
+        """Return the tag for a page of *headers*, None when it is to go without."""
         if not self.site.wants_tag(environ):
             return None
-        return self._injection.tag_for(found, headers, lambda: _origin(environ))
+        return self.injection.tag_for(found, headers, lambda: _origin(environ))
 
 
-class _Page(Rewriting):
-    """A page between the app and the server; its headers wait for its first bytes."""
+class _Exchange:
+    """One response on its way from the app to the server; the headers of a page wait for its first bytes.
 
-    is_committed = False
+    `begin` and `write` are what the app calls (PEP 3333: ``start_response`` and "The write() Callable").
+    """
 
-    def __init__(
-        self,
-        injection: Injection,
-        environ: WSGIEnvironment,
-        start_response: StartResponse,
-        waiting: Waiting,
-    ) -> None:
-        self._status, headers, found, tag, self._exc_info = waiting
-        super().__init__(injection, found, headers, tag)
-        self._environ = environ
-        self._start_response = start_response
+    __slots__ = (
+        "_exc_info",
+        "_headers",
+        "_rewriting",
+        "_status",
+        "_tag",
+        "_write",
+        "environ",
+        "middleware",
+        "page",
+        "query",
+        "start_response",
+    )
 
-    def heed_view(self) -> None:
-        """Leave the page alone if the view said so while it was rendered; before the first `feed`."""
-        if not self.is_committed and self._environ.get(INJECT_KEY) is False:
-            self.skip()
+    middleware: DubMiddleware
+    environ: WSGIEnvironment
+    query: str
+    start_response: StartResponse  # the server's
+    #: None: not started; False: not ours to touch
+    page: Page | Literal[False] | None
 
-    def commit(self, length: int | None = None) -> Write:
-        """Call the server's start_response, once; *length* is that of the whole page if known."""
-        if not self.is_committed:
-            self.is_committed = True
-            headers = self.headers(length)
-            exc_info, self._exc_info = self._exc_info, None
-            if exc_info is None:
-                self._write: Write = self._start_response(self._status, headers)
-            else:
-                self._write = self._start_response(self._status, headers, exc_info)
-        return self._write
+    _status: str
+    _headers: Headers
+    _exc_info: Any
+    _tag: bytes
+    _rewriting: Rewriting | None  # None: the server does not have the headers of the page yet
+    _write: Write  # what the server gave for them
+
+    def begin(self, status: str, headers: Headers, exc_info: Any = None) -> Write:
+        # most of what is no page can be told at a glance
+        if headers and exc_info is None and not self.page and not self.query:
+            name, value = headers[0]
+            if value in NOT_HTML and name == "Content-Type":
+                self.page = False
+                start_response = self.start_response
+                return start_response(status, headers)
+        is_told = False
+        if self.page is not None:
+            if self.page and exc_info is None:
+                raise AssertionError("start_response was called a second time without exc_info")
+            # it is the server that knows whether the first headers are out
+            is_told = self.page is False or self._rewriting is not None
+        self.page = False
+        environ = self.environ
+        found = tag = None
+        try:
+            if self.query:
+                headers = _with_click(environ, headers)
+            found = page(status, headers)
+            if found is not None:
+                tag = self.middleware.constant_tag
+                if tag is None or not found.is_plain or environ.get(INJECT_KEY) is False:
+                    tag = self.middleware.tag_for(environ, found, headers)
+            elif status.startswith("304"):
+                headers = with_weak_validator(headers, environ.get("HTTP_IF_NONE_MATCH", ""))
+        except Exception:
+            logger.exception("A response passes as it is.")
+            tag = None
+        self._status, self._headers, self._exc_info = status, headers, exc_info
+        if found is None or tag is None:
+            return self._commit(headers)
+        if environ["REQUEST_METHOD"] == "HEAD":  # there will be no first bytes
+            return self._commit(found.rewritten(headers, None))
+        self.page = found
+        self._tag = tag
+        self._rewriting = None
+        if is_told:
+            self._commit(self._rewrite().headers())
+        return self.write
 
     def write(self, data: bytes) -> None:
-        """The callable that start_response returns to the app (PEP 3333, "The write() Callable")."""
-        self.heed_view()
-        out = self.feed(data)
-        self.commit()(out)
+        if self.page:
+            out = self.feed(data)
+            self._write(out)
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what goes out for *data*; before the first bytes go the headers."""
+        if self._rewriting is not None:
+            return self._rewriting.feed(data)
+        rewriting = self._rewrite()
+        self._heed_view(rewriting)
+        out = rewriting.feed(data)
+        self._commit(rewriting.headers())
+        return out
+
+    def finish(self) -> bytes:
+        """Return what goes out when the page has ended."""
+        if self._rewriting is not None:
+            return self._rewriting.close()
+        self._commit(self._headers)
+        return b""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the bytes that follow need nothing of us."""
+        return not self.page or (self._rewriting is not None and self._rewriting.is_settled)
 
     def settle(self, items: list[bytes] | tuple[bytes, ...]) -> list[bytes]:
-        """Return the whole of a body that is all there, as many items as the app's: servers count them."""
-        self.heed_view()
-        out = [self.feed(item) for item in items]
-        tail = self.close()
+        """Return the whole of a page that is all there, as many items as the app's: servers count them."""
+        found, is_first = self.page, self._rewriting is None
+        if found and found.is_plain and is_first and len(items) == 1 and self._exc_info is None:
+            # the common case, and a short cut through `Rewriting`
+            data, headers, out = items[0], self._headers, None
+            try:
+                if self.environ.get(INJECT_KEY) is not False:
+                    out = self.middleware.injection.at_once(data, self._tag)
+                    if out is not None and out is not data:
+                        headers = found.rewritten(headers, len(out))
+            except Exception:
+                logger.exception("A page goes the long way.")
+                out = None
+            if out is not None:
+                start_response = self.start_response
+                start_response(self._status, headers)
+                return [out]
+        rewriting = self._rewriting or self._rewrite()
+        if is_first:
+            self._heed_view(rewriting)
+        parts = [rewriting.feed(item) for item in items]
+        tail = rewriting.close()
         if tail:
-            out[-1:] = [b"".join((*out[-1:], tail))]
-        self.commit(sum(map(len, out)))
-        return out
+            parts[-1:] = [b"".join((*parts[-1:], tail))]
+        if is_first:
+            self._commit(rewriting.headers(sum(map(len, parts))))
+        return parts
+
+    def _heed_view(self, rewriting: Rewriting) -> None:
+        """Leave the page alone if the view said so while it was rendered."""
+        if self.environ.get(INJECT_KEY) is False:
+            rewriting.skip()
+
+    def _rewrite(self) -> Rewriting:
+        assert self.page
+        rewriting = Rewriting(self.middleware.injection, self.page, self._headers, self._tag)
+        self._rewriting = rewriting
+        return rewriting
+
+    def _commit(self, headers: Headers) -> Write:
+        """Call the server's start_response."""
+        exc_info, self._exc_info = self._exc_info, None
+        if exc_info is None:
+            self._write = self.start_response(self._status, headers)
+        else:
+            self._write = self.start_response(self._status, headers, exc_info)
+        return self._write
 
 
 class _Body:
     """The app's iterable, one item out per item in; the visit is the current one until it is closed."""
 
-    __slots__ = ("_page", "_result", "_token")
+    __slots__ = ("_exchange", "_result", "_token")
 
-    def __init__(
-        self, result: Iterable[bytes], page: Callable[[], _Page | None], token: Token[Visit]
-    ) -> None:
+    def __init__(self, result: Iterable[bytes], exchange: _Exchange, token: Token[Visit]) -> None:
         self._result = result
-        self._page = page
+        self._exchange = exchange
         self._token = token
 
     def __iter__(self) -> Iterator[bytes]:
+        # `chain` walks the app's own iterator where nothing is left to do for us, at the speed of C
+        return chain.from_iterable(self._parts())
+
+    def _parts(self) -> Iterator[Iterable[bytes]]:
+        exchange = self._exchange
         items = iter(self._result)
         for item in items:
-            page = self._page()
-            if page is None:  # not ours to touch
-                yield item
-            else:
-                page.heed_view()
-                out = page.feed(item)
-                page.commit()
-                yield out
-            if page is None or page.is_settled:
-                # `chain` has no close(): the app's is called by ours, once, and not by the generator as well
-                yield from chain(items)
-        page = self._page()
-        if page is not None:
-            tail = page.close()
-            page.commit()
+            yield (exchange.feed(item) if exchange.page else item,)
+            if exchange.is_settled:
+                yield items
+        if exchange.page:
+            tail = exchange.finish()
             if tail:
-                yield tail
+                yield (tail,)
 
     def close(self) -> None:
         try:

@@ -21,7 +21,9 @@ class DubRequest(Visit):
     def of(cls, visit: Visit) -> DubRequest:
         """Return *visit*, which a middleware around Django has made, as one of these."""
         made = cls.__new__(cls)
-        made.__dict__.update(visit.__dict__)
+        for name in Visit.__slots__:
+            if hasattr(visit, name):
+                setattr(made, name, getattr(visit, name))
         return made
 
     def track_lead(self, **fields: Unpack[LeadFields]) -> Receipt:

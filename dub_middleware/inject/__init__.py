@@ -47,7 +47,9 @@ class Injection:
         self._use_nonce = use_nonce
         self._warned: set[str] = set()
         self.marker = marker
-        self.beginnings = Beginnings()
+        self.beginnings = Beginnings(marker)
+        #: what becomes of a plain page that begins in a known way
+        self.at_once = self.beginnings.insert
 
     def tag_for(self, page: Page, headers: Headers, origin: Callable[[], str]) -> bytes | None:
         """Return the tag that *page* is to get, or None when it must go without: then the log says why, once.
@@ -74,20 +76,6 @@ class Injection:
             self._src,
             permitted.advice,
         )
-        return None
-
-    def at_once(self, page: Page, headers: Headers, data: bytes) -> tuple[Headers, bytes] | None:
-        """Return what becomes of a plain page that is all in *data*, or None when it has to be scanned.
-
-        For the common case, a short cut through `Rewriting`: pages of one template begin with the same bytes.
-        """
-        try:
-            for beginning in self.beginnings.known:
-                if data.startswith(beginning.prefix):
-                    out = beginning.insert(data, self.tag, self.marker)
-                    return (headers, data) if out is data else (page.rewritten(headers, len(out)), out)
-        except Exception:
-            logger.exception("A page goes the long way.")
         return None
 
     def _warn(self, about: str, message: str, *args: object) -> None:
@@ -126,12 +114,11 @@ class Rewriting:
             if self._stream is None:
                 if self._page.is_plain:
                     injection = self._injection
-                    for beginning in injection.beginnings.known:
-                        if data.startswith(beginning.prefix):
-                            out = beginning.insert(data, self._tag, injection.marker)
-                            self.is_settled = True
-                            self.is_injected = out is not data
-                            return out
+                    out = injection.at_once(data, self._tag)
+                    if out is not None:
+                        self.is_settled = True
+                        self.is_injected = out is not data
+                        return out
                 self._stream = self._new_stream()
             return self._through(self._stream, data)
         except Exception:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Headers = list[tuple[str, str]]
 
@@ -36,25 +36,12 @@ _KINDS = {
 }
 
 
-# Header names as apps spell them: one look-up instead of lower() for every header.
-_dull: set[str] = set()  # names that say nothing here
-_spellings: dict[str, int] = {}
-_MAX_SPELLINGS = 1024
-
-
-def _learn(name: str) -> int:
-    kind = _KINDS.get(name.lower(), _OTHER)
-    if len(_spellings) < _MAX_SPELLINGS:
-        _spellings[name] = kind
-        if kind == _OTHER:
-            _dull.add(name)
-    return kind
-
-
 @dataclass(slots=True)
 class Page:
     """What the headers of an HTML response say; responses of one shape share one."""
 
+    #: what each header is, in their order
+    kinds: tuple[int, ...]
     has_charset: bool
     #: Content-Encoding, lower case; "" for none
     coding: str
@@ -72,12 +59,12 @@ class Page:
 
         *length* is the new Content-Length where there was one; None removes it.
         """
-        at = self.length_at
-        if self.has_validators or (length is None and at >= 0):
+        if length is None or self.has_validators:
             return self._follow(headers, length)
-        result = list(headers)
+        result = [*headers]
+        at = self.length_at
         if at >= 0:
-            result[at] = (result[at][0], str(length))
+            result[at] = (headers[at][0], str(length))
         return result
 
     def length(self, headers: Headers) -> int | None:
@@ -87,12 +74,11 @@ class Page:
 
     def policies(self, headers: Headers) -> list[str]:
         """Return the values of every Content-Security-Policy that is enforced."""
-        return [value for name, value in headers if _learn(name) == _POLICY]
+        return [value for kind, (_, value) in zip(self.kinds, headers, strict=True) if kind == _POLICY]
 
     def _follow(self, headers: Headers, length: int | None) -> Headers:
         result: Headers = []
-        for index, (name, value) in enumerate(headers):
-            kind = _learn(name)
+        for index, (kind, (name, value)) in enumerate(zip(self.kinds, headers, strict=True)):
             if kind == _LENGTH:
                 if index == self.length_at and length is not None:
                     result.append((name, str(length)))
@@ -103,85 +89,106 @@ class Page:
         return result
 
 
-# one for each shape of a response without a coding; few, as Content-Length stands in few places
-_pages: dict[int, Page] = {}
-_MAX_PAGES = 1024
-_CHARSET_KNOWN, _VALIDATED, _POLICED = 1, 2, 4  # the low bits of a shape; above them, where Content-Length is
-#: Content-Type headers that were seen and are not HTML: an answer at a glance, not a complete one
-NOT_HTML: set[tuple[str, str]] = set()
-# Content-Type → does it name a charset; None: not HTML
-_media: dict[str, bool | None] = {}
-_MAX_MEDIA = 256
+@dataclass(slots=True)
+class _Shape:
+    """What the names of a response's headers tell, in their order; an app has few of them."""
+
+    type_at: int
+    #: with a charset in the Content-Type
+    told: Page
+    #: without
+    untold: Page
+    #: kind and place of the headers whose values decide too
+    others: tuple[tuple[int, int], ...]
+
+
+class _Shapes(dict[tuple[str, ...], "_Shape | None"]):
+    """Shapes by the names as apps spell them, None for what is never a page: one look-up for all headers."""
+
+    MOST = 1024
+
+    def __missing__(self, names: tuple[str, ...]) -> _Shape | None:
+        shape = _read_names(names)
+        if len(self) < self.MOST:
+            self[names] = shape
+        return shape
+
+
+def _read_names(names: tuple[str, ...]) -> _Shape | None:
+    kinds = tuple(_KINDS.get(name.lower(), _OTHER) for name in names)
+    if kinds.count(_TYPE) != 1 or _RANGE in kinds:
+        return None  # with two types nobody knows which one a browser takes
+    length_at = kinds.index(_LENGTH) if _LENGTH in kinds else -1
+    has_validators, has_policies = _VALIDATOR in kinds or kinds.count(_LENGTH) > 1, _POLICY in kinds
+    told, untold = (
+        Page(
+            kinds=kinds,
+            has_charset=has_charset,
+            coding="",
+            length_at=length_at,
+            has_validators=has_validators,
+            has_policies=has_policies,
+            is_plain=has_charset and not has_policies,
+        )
+        for has_charset in (True, False)
+    )
+    others = tuple((kind, at) for at, kind in enumerate(kinds) if kind in (_CODING, _CACHE, _DISPOSITION))
+    return _Shape(kinds.index(_TYPE), told, untold, others)
+
+
+_shapes = _Shapes()
+
+
+class _Media(dict[str, "bool | None"]):
+    """Content-Type → whether it names a charset; None: not HTML."""
+
+    MOST = 256
+
+    def __missing__(self, value: str) -> bool | None:
+        has_charset = _read_media(value)
+        if len(self) < self.MOST:
+            self[value] = has_charset
+            if has_charset is None:
+                NOT_HTML.add(value)
+        return has_charset
+
+
+_media = _Media()
+#: values of Content-Type that were seen and are not HTML: an answer at a glance, not a complete one
+NOT_HTML: set[str] = set()
 
 
 def page(status: str, headers: Headers) -> Page | None:
     """Return the page that a response of *status* (``"200 OK"``) may be, or None to leave it alone."""
-    has_charset = None
-    coding = ""
-    length_at = -1
-    flags = 0
-    for header in headers:
-        name = header[0]
-        if name in _dull:
-            continue
-        value = header[1]
-        kind = _spellings[name] if name in _spellings else _learn(name)
-        if kind == _TYPE:
-            if has_charset is not None:
-                return None  # two: nobody knows which one a browser takes
-            has_charset = _media[value] if value in _media else _read_media(value)
-            if has_charset is None:
-                return None
-        elif kind == _LENGTH:
-            if length_at < 0:
-                length_at = headers.index(header)
-            else:
-                flags |= _VALIDATED
-        elif kind == _VALIDATOR:
-            flags |= _VALIDATED
-        elif kind == _CODING:
-            token = value.strip().lower()
-            coding = f"{coding}, {token}" if coding and token else coding or token
-        elif kind == _POLICY:
-            flags |= _POLICED
-        elif kind == _RANGE or (kind != _OTHER and _forbids(kind, value)):
-            return None
+    shape = _shapes[tuple([header[0] for header in headers])]
+    if shape is None:
+        return None
+    has_charset = _media[headers[shape.type_at][1]]
     if has_charset is None or (status != "200 OK" and _NO_PAGE.match(status)):
         return None
-    if has_charset:
-        flags |= _CHARSET_KNOWN
-    if coding and coding != "identity":
-        return _new_page(length_at, flags, coding)
-    return _pages.get(length_at << 3 | flags) or _new_page(length_at, flags)
-
-
-def _new_page(length_at: int, flags: int, coding: str = "") -> Page:
-    has_charset, has_policies = bool(flags & _CHARSET_KNOWN), bool(flags & _POLICED)
-    found = Page(
-        has_charset=has_charset,
-        coding=coding,
-        length_at=length_at,
-        has_validators=bool(flags & _VALIDATED),
-        has_policies=has_policies,
-        is_plain=has_charset and not coding and not has_policies,
-    )
-    if not coding and len(_pages) < _MAX_PAGES:
-        _pages[length_at << 3 | flags] = found
-    return found
+    found = shape.told if has_charset else shape.untold
+    if not shape.others:
+        return found
+    codings: list[str] = []
+    for kind, at in shape.others:
+        value = headers[at][1]
+        if kind == _CODING:
+            codings += filter(None, (token.strip().lower() for token in value.split(",")))
+        elif _forbids(kind, value):
+            return None
+    coding = ", ".join(codings)
+    if not coding or coding == "identity":
+        return found
+    return replace(found, coding=coding, is_plain=False)
 
 
 def _read_media(value: str) -> bool | None:
     """Read a Content-Type (RFC 9110 §8.3.1): the media type before ``;``, then the charset."""
-    has_charset = None
-    if value.partition(";")[0].strip().lower() == "text/html":
-        found = _CHARSET.search(value)
-        label = ((found[1] or found[2] or "") if found else "").strip()
-        has_charset = bool(label) if _is_ascii_compatible(label) else None
-    if len(_media) < _MAX_MEDIA:
-        _media[value] = has_charset
-        if has_charset is None:
-            NOT_HTML.add(("Content-Type", value))
-    return has_charset
+    if value.partition(";")[0].strip().lower() != "text/html":
+        return None
+    found = _CHARSET.search(value)
+    label = ((found[1] or found[2] or "") if found else "").strip()
+    return bool(label) if _is_ascii_compatible(label) else None
 
 
 def _forbids(kind: int, value: str) -> bool:

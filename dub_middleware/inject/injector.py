@@ -5,12 +5,13 @@ from __future__ import annotations
 from dub_middleware.inject.charset import behind_late_charset
 from dub_middleware.inject.scanner import Scanner, Verdict
 
-#: how far behind the place a tag that the template already has is looked for: bytes.find is the dearest
-#: step of all, and the script itself does not run twice
+#: how far behind the place a tag that the template already has is looked for; the script does not run twice
 MARKER_WINDOW = 1024
 
-#: below this, two copies of the page cost less than setting up one
-_COPY_TWICE = 8192
+
+def has_tag(data: bytes, at: int, marker: bytes) -> bool:
+    """Return whether *marker*, which every tag contains, stands soon behind *at*; never for an empty one."""
+    return bool(marker) and marker in data[at : at + MARKER_WINDOW]
 
 
 class Beginning:
@@ -19,47 +20,55 @@ class Beginning:
     Sound because a verdict depends on nothing behind the decisive token.
     """
 
-    __slots__ = ("_clean", "_start", "at", "prefix")
+    __slots__ = ("at", "last", "prefix")
 
     def __init__(self, prefix: bytes, at: int) -> None:
         #: everything up to and including the decisive token
         self.prefix = prefix
         self.at = at
-        self._clean: bytes | None = None  # the start of the last page that had no tag of its own
-        self._start: tuple[bytes, bytes] = (b"", b"")  # the last tag, and the bytes up to its end
+        #: a tag, and the prefix with that tag in it
+        self.last = b"", prefix
 
-    def insert(self, data: bytes, tag: bytes, marker: bytes) -> bytes:
-        """Return *data*, a page that begins so, with *tag*; the same object when it has one already."""
-        at = self.at
-        if self._clean is None or not data.startswith(self._clean):
-            end = at + MARKER_WINDOW
-            if marker and data.find(marker, at, end) >= 0:
-                return data
-            if len(data) >= end:
-                self._clean = data[:end]
-        last, start = self._start
-        if tag is not last:
-            start = data[:at] + tag
-            self._start = tag, start
-        if len(data) < _COPY_TWICE:
-            return start + data[at:]
-        return b"".join((start, memoryview(data)[at:]))
+    def tagged(self, tag: bytes) -> bytes:
+        """Return the prefix with *tag* in it."""
+        at, prefix = self.at, self.prefix
+        self.last = tag, prefix[:at] + tag + prefix[at:]
+        return self.last[1]
 
 
 class Beginnings:
     """Remember how the last few pages began; shared by all threads, the tuple is replaced as a whole."""
 
-    __slots__ = ("known",)
+    __slots__ = ("_marker", "_seldom", "known")
     LIMIT = 8
     MAX_BYTES = 1024
 
-    def __init__(self) -> None:
+    def __init__(self, marker: bytes = b"") -> None:
         self.known: tuple[Beginning, ...] = ()
+        self._marker = marker
+        # one byte is found many times as fast as several; `_` is in most markers and seldom in markup
+        self._seldom = ord("_") if b"_" in marker else marker[0] if marker else 0
 
     def add(self, beginning: Beginning) -> None:
         """Remember *beginning* in the place of the oldest one."""
         if len(beginning.prefix) <= self.MAX_BYTES:
             self.known = (beginning, *self.known[: self.LIMIT - 1])
+
+    def insert(self, data: bytes, tag: bytes) -> bytes | None:
+        """Return *data* with *tag*, the same object when it has one already; None if its beginning is new."""
+        for beginning in self.known:
+            prefix = beginning.prefix
+            size = len(prefix)
+            if data[:size] == prefix:  # startswith() takes longer to read its arguments
+                at = beginning.at
+                if self._seldom in data[at : at + MARKER_WINDOW] and has_tag(data, at, self._marker):
+                    return data
+                last, tagged = beginning.last
+                if last is not tag:
+                    tagged = beginning.tagged(tag)
+                # of a long page there is to be a single copy
+                return tagged + data[size:] if len(data) < 8192 else data.replace(prefix, tagged, 1)
+        return None
 
 
 class Injector:
@@ -102,14 +111,15 @@ class Injector:
         self.settled = True
         if verdict is Verdict.LEAVE:
             return data
-        beginning = Beginning(data[: scanner.end], scanner.at)
+        at = scanner.at
         if self._sniffed:
-            beginning.at = behind_late_charset(data, scanner.at, len(self._tag))
+            at = behind_late_charset(data, at, len(self._tag))
         elif is_first and self._beginnings is not None:
-            self._beginnings.add(beginning)
-        out = beginning.insert(data, self._tag, self._marker)
-        self.injected = out is not data
-        return out
+            self._beginnings.add(Beginning(data[: scanner.end], at))
+        if has_tag(data, at, self._marker):
+            return data
+        self.injected = True
+        return b"".join((data[:at], self._tag, memoryview(data)[at:]))
 
     def close(self) -> bytes:
         """Return what is still held; the page has ended."""
