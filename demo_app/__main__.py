@@ -20,7 +20,7 @@ from demo_app import django_shop
 from demo_app.neighbour import DOMAIN, LocalDub
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
+    from _typeshed.wsgi import WSGIApplication
 
 HOST = "127.0.0.1"
 SHOP, DUB = 5000, 8787

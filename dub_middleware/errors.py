@@ -26,7 +26,7 @@ Inside a visitor's request nothing of it is raised: see `dub_middleware.wsgi`.
 
 from __future__ import annotations
 
-from dub_middleware.personal import shown
+from dub_middleware.personal import masked, shown
 
 
 class DubError(Exception):
@@ -66,7 +66,7 @@ class EventError(DubError, ValueError):
         self.field = field
         self.value = value
         self.rule = rule
-        super().__init__(f"{field}: {rule} (got {shown(field, value)})")
+        super().__init__(f"{masked(field)}: {rule} (got {shown(field, value)})")
 
 
 class OutboxError(DubError):

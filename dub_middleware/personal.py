@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 
 LIMIT = 120  # characters
+KEYS = 10
 _LIMITS = {"customer_name": 12, "customer_avatar": 12, "customer_email": 40, "metadata": 60}
 
 _MAILBOX = re.compile(r"([^\s@<>()\"',;:=])[^\s@<>()\"',;:=]*(?=@)")
@@ -23,17 +25,19 @@ def shown(field: str, value: object) -> str:
     metadata, and no e-mail address in full.
     """
     limit = _LIMITS.get(re.split(r"[.\[]", field, maxsplit=1)[0], LIMIT)
-    if isinstance(value, Mapping):
-        text = f"{{{', '.join(f'{_repr(key, limit)}: …' for key in [*value][:10])}}}"
-    else:
-        text = _repr(value, limit)
-    return masked(text)
-
-
-def _repr(value: object, limit: int) -> str:
-    is_long = isinstance(value, (str, bytes)) and len(value) > limit
     try:
-        text = repr(value[:limit] if is_long else value)  # type: ignore[index]
+        return masked(_keys(value) if isinstance(value, Mapping) else _beginning(value, limit))
     except Exception:  # somebody's __repr__, or an integer of more than 4,300 digits
         return f"<{type(value).__name__}>"
-    return f"{text}..." if is_long else text if len(text) <= limit + 2 else f"{text[:limit]}..."
+
+
+def _keys(value: Mapping[object, object]) -> str:
+    keys = [f"{_beginning(key, LIMIT)}: …" for key in islice(value, KEYS)]
+    return f"{{{', '.join(keys)}{', …' if len(value) > KEYS else ''}}}"
+
+
+def _beginning(value: object, limit: int) -> str:
+    if isinstance(value, (str, bytes)) and len(value) > limit:
+        return f"{value[:limit]!r}..."
+    text = repr(value)
+    return text if len(text) <= limit + 2 else f"{text[:limit]}..."

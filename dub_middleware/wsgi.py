@@ -30,7 +30,7 @@ from dub_middleware.site import INJECT_KEY, Site
 from dub_middleware.visit import ENVIRON_KEY, Arriving, Visit, enter, leave
 
 if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     Write = Callable[[bytes], object]
 

@@ -31,8 +31,9 @@ events: list[WebhookEvent] = []
 Shop = Callable[..., Callable[[str], int]]
 
 
-def sign_up(track_lead: Callable[..., Any], email: str | None, quantity: Any = None) -> str:
-    receipt = track_lead(customer_external_id="42", customer_email=email, event_quantity=quantity)
+def sign_up(track_lead: Callable[..., Any], email: str | None) -> str:
+    metadata = {"rates": [1.0, float("nan")]} if email == "nan@example.com" else {"plan": "pro"}
+    receipt = track_lead(customer_external_id="42", customer_email=email, metadata=metadata)
     return str(receipt.storage)
 
 
@@ -178,10 +179,13 @@ def test_what_a_visitor_typed_never_fails_his_request_nor_loses_the_lead(
     shop = site(conversions=client)
     assert shop.get("/signup/no-address") == "stored"
     assert shop.get("/nobody") == "refused"
+    assert shop.get("/signup/nan@example.com") == "stored"
     assert client.flush()
-    assert [lead.customer_email for lead in destination.leads] == [None]
+    kept = [(lead.customer_email, lead.metadata) for lead in destination.leads]
+    assert kept == [(None, {"plan": "pro"}), ("nan@example.com", None)]
     told = [record.getMessage() for record in caplog.records if record.name.startswith("dub_middleware")]
-    assert len(told) == 2
+    assert len(told) == 3
+    assert "without its metadata: metadata.rates[1] must be a finite number" in told[2]
     assert "without its customer_email" in told[0]
     assert "customer_external_id" in told[1]
     assert "no-address" not in caplog.text

@@ -12,6 +12,7 @@ from dub_middleware.conversions.destinations.nowhere import Nowhere
 from dub_middleware.conversions.receipt import Receipt
 from dub_middleware.conversions.settings import from_settings, read
 from dub_middleware.errors import ConfigError, EventError
+from dub_middleware.personal import masked
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -84,11 +85,12 @@ class AppConversions:
                 if self._is_strict():
                     raise
                 # never the value: it is the visitor's
-                if error.field not in _DISPENSABLE or error.field not in fields:
-                    logger.error("A conversion was refused: %s %s.", error.field, error.rule)
+                where, name = masked(error.field), error.field.partition(".")[0]
+                if name not in _DISPENSABLE or name not in fields:
+                    logger.error("A conversion was refused: %s %s.", where, error.rule)
                     return Receipt("", "refused")
-                logger.error("A conversion goes without its %s: it %s.", error.field, error.rule)
-                del fields[error.field]
+                logger.error("A conversion goes without its %s: %s %s.", name, where, error.rule)
+                del fields[name]
 
 
 def _shared(given: Mapping[str, Any]) -> Conversions:

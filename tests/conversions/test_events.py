@@ -218,6 +218,11 @@ def test_a_broken_rule_is_told_by_field_value_and_rule(
         ("customer_email", "Ada <ada@example.com>", "'Ada <a…@example.com>'"),
         ("customer_name", "Ada Lovelace of London", "'Ada Lovelace'..."),
         ("metadata", {"plan": "pro", "phone": "+44"}, "{'plan': …, 'phone': …}"),
+        (
+            "metadata",
+            dict.fromkeys("abcdefghijk"),
+            f"{{{', '.join(f'{key!r}: …' for key in 'abcdefghij')}, …}}",
+        ),
         ("metadata.user", ["ada@example.com"], "['a…@example.com']"),
         ("metadata.when", datetime.date(1815, 12, 10), "datetime.date(1815, 12, 10)"),
     ],
