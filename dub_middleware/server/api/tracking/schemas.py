@@ -63,7 +63,8 @@ def _short(metadata: Values) -> Values:
     size = len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
     if size > MAX_METADATA:
         raise Issue("custom", "Metadata must be less than 10,000 characters when stringified")
-    return metadata
+    # JavaScript writes null for 1e400; left as it is, it would make every answer that holds it no JSON
+    return json.loads(text, parse_constant=lambda _: None) if "Infinity" in text else metadata
 
 
 def _id(doc: str) -> String:

@@ -117,6 +117,14 @@ def test_metadata_of_ten_thousand_characters_passes(dub: Dub, server: Server, cl
     assert leads(server)[0].metadata == metadata
 
 
+def test_a_number_that_json_cannot_say_is_null(http: httpx.Client, server: Server, click: Click) -> None:
+    metadata = '{"a": [1e400, {"b": -1e400}], "c": "Infinity", "d": 1.5}'
+    body = f'{{"clickId": "{click()}", "eventName": "a", "customerExternalId": "42", "metadata": {metadata}}}'
+    assert http.post("/track/lead", content=body).status_code == 200
+    assert leads(server)[0].metadata == {"a": [None, {"b": None}], "c": "Infinity", "d": 1.5}
+    assert "Infinity," not in http.get("/events?event=leads").text
+
+
 @ON_SQLITE
 def test_someone_without_a_name_gets_one(dub: Dub, click: Click) -> None:
     assert dub.track.lead(request=lead(click(), customer_email="a@b.co")).customer.name == "a@b.co"
