@@ -87,6 +87,7 @@ class Server(Services):
         self.webhooks.close()
         if self.segment is not None:
             self.segment.close()
+        self.redirect.close()
         self.visitors.close()
         self.store.close()
 

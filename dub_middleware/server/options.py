@@ -146,7 +146,7 @@ class Options(Checked):
     )
     trusted_proxies: tuple[str, ...] = option(
         LOCAL_PROXIES,
-        "Addresses or networks of proxies that may tell the visitor's address and place.",
+        "Addresses or networks of proxies that may tell the visitor's address, place and scheme.",
         _proxies,
     )
     geoip_path: Path | None = option(None, "A MaxMind file that knows where addresses are.", _file)

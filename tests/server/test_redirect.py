@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -9,9 +11,10 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from dub_middleware.server import Server
-from dub_middleware.server.store import Link
+from dub_middleware.server.store import CustomerDetails, Link, sqlite_file
 from standing_clock import Clock
 from strict_server import Exchange, checked_request
+from waiting import wait_until
 
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605 Version/18.5 Mobile Safari"
 ANDROID = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 Chrome/142.0.0.0 Mobile Safari/537.36"
@@ -49,6 +52,14 @@ def parameters(exchange: Exchange) -> list[tuple[str, str]]:
     return parse_qsl(urlsplit(target(exchange)).query, keep_blank_values=True)
 
 
+def clicks_of(folder: Path) -> list[str]:
+    """The ids of the clicks that another process would find."""
+    with contextlib.closing(sqlite3.connect(folder / "dub.db")) as connection:
+        return [
+            row[0] for row in connection.execute("SELECT click_id FROM events WHERE type = 0 ORDER BY id")
+        ]
+
+
 def clicks(server: Server) -> int:
     server.store.fold()
     return server.queries.totals(server.queries.period("all")).clicks
@@ -75,8 +86,24 @@ class TestClicks:
         cookie = answer.get("Set-Cookie")[0]
         assert cookie.startswith(f"dub_id_go.localhost_Launch={parameters(answer)[1][1]}; ")
         assert "; Max-Age=3600; Path=/Launch; " in cookie
-        assert "Secure" not in cookie
-        assert "Secure" in visit(server, "/launch", **{"wsgi.url_scheme": "https"}).get("Set-Cookie")[0]
+
+    @pytest.mark.parametrize(
+        ("environ", "is_secure"),
+        [
+            pytest.param({}, False, id="http"),
+            pytest.param({"wsgi.url_scheme": "https"}, True, id="https"),
+            pytest.param({"HTTP_X_FORWARDED_PROTO": "https"}, True, id="trusted proxy"),
+            pytest.param({"HTTP_X_FORWARDED_PROTO": "http, HTTPS"}, True, id="the nearest proxy counts"),
+            pytest.param({"HTTP_X_FORWARDED_PROTO": "https, http"}, False, id="what a visitor claims"),
+            pytest.param(
+                {"HTTP_X_FORWARDED_PROTO": "https", "REMOTE_ADDR": "192.0.2.1"}, False, id="a stranger"
+            ),
+        ],
+    )
+    def test_the_cookie_is_secure_where_the_visitor_came_by_https(
+        self, server: Server, link: Link, environ: dict[str, str], is_secure: bool
+    ) -> None:
+        assert ("; Secure" in visit(server, "/launch", **environ).get("Set-Cookie")[0]) is is_secure
 
     def test_one_visitor_is_one_click_an_hour(self, server: Server, link: Link, clock: Clock) -> None:
         first = parameters(visit(server, "/launch"))[1][1]
@@ -126,7 +153,25 @@ class TestClicks:
         assert event is not None
         assert event.context.trigger == "qr"
 
-    def test_a_failing_store_costs_the_click_not_the_visit(self, server: Server, link: Link) -> None:
+    def test_a_click_waits_for_a_locked_database_and_the_visitor_does_not(
+        self, server: Server, link: Link, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", 100)
+        earlier = dict(parameters(visit(server, "/launch")))["dub_id"]
+        with contextlib.closing(sqlite3.connect(tmp_path / "dub.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            kept = [
+                dict(parameters(visit(server, "/launch", REMOTE_ADDR=address)))["dub_id"]
+                for address in ("127.0.0.1", "192.0.2.1", "192.0.2.2")
+            ]
+            assert clicks_of(tmp_path) == [earlier]
+        wait_until(lambda: len(clicks_of(tmp_path)) == 4, what="the clicks that had to wait")
+        assert clicks_of(tmp_path) == [earlier, *kept]
+        for click_id in kept:
+            who = CustomerDetails(external_id=click_id)
+            assert server.store.record_lead(who, "Sign up", click_id=click_id).outcome == "recorded"
+
+    def test_a_store_that_fails_costs_no_visit(self, server: Server, link: Link) -> None:
         with server.store.database.engine.begin() as connection:
             connection.exec_driver_sql("ALTER TABLE click_claims RENAME TO elsewhere")
         assert dict(parameters(visit(server, "/launch")))["dub_id"]

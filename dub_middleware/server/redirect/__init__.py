@@ -22,6 +22,7 @@ from dub_middleware.server.links.keys import ROOT_KEY, is_script, key_of_path
 from dub_middleware.server.links.urls import clean_url, is_web, location
 from dub_middleware.server.redirect import pages
 from dub_middleware.server.redirect.destination import Query, Target, build, choose, read_query
+from dub_middleware.server.redirect.late_clicks import LateClick, LateClicks
 from dub_middleware.server.redirect.password import (
     MAX_AGE,
     Gate,
@@ -59,6 +60,7 @@ class _Visit:
     query: Query
     headers: list[tuple[str, str]] = field(default_factory=list)
     content_type: str = "text/html; charset=utf-8"
+    is_secure: bool = False
 
     @property
     def cookies(self) -> str:
@@ -73,7 +75,6 @@ class _Visit:
         return any(given == name for given, _ in self.query)
 
     def cookie(self, name: str, value: str, max_age: int) -> None:
-        secure = self.environ.get("wsgi.url_scheme") == "https"
         value = set_cookie(
             name,
             value,
@@ -81,7 +82,7 @@ class _Visit:
             path=self.cookie_path,
             domain=None,
             same_site="Lax",
-            secure=secure,
+            secure=self.is_secure,
             http_only=True,
         )
         self.headers.append(("Set-Cookie", value))
@@ -94,12 +95,15 @@ class Redirect:
         self._server = server
         self._store = server.store
         secret = self._store.workspace.value("redirect_secret", lambda: random_text(32))
+        self._late = LateClicks(server.store)
         self._gate = Gate(secret, lambda: self._store.now() / 1000)
 
     def __call__(self, environ: dict[str, Any], start_response: Any, *, domain: str) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
         path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")
-        visit = _Visit(environ, domain, path, read_query(environ.get("QUERY_STRING", "")))
+        query = read_query(environ.get("QUERY_STRING", ""))
+        is_secure = self._server.visitors.is_secure(environ)
+        visit = _Visit(environ, domain, path, query, is_secure=is_secure)
         try:
             status, body = self._answer(visit, method)
         except StoreError:
@@ -184,16 +188,26 @@ class Redirect:
     def _click(self, visit: _Visit, link: Link, target: Target, visitor: Visitor, *, record: bool) -> str:
         """The click id to answer with: that of the visitor's click within the hour, or a new one."""
         carried = first_cookie(visit.cookies, _click_cookie(link)) or ""
-        click_id = carried if _CLICK_ID.fullmatch(carried) else None
+        click_id = carried if _CLICK_ID.fullmatch(carried) else new_click_id()
         if not record:
-            return click_id or new_click_id()
-        try:
-            context = dataclasses.replace(visitor.context, url=target.url)
-            result = self._store.record_click(link, context, identity=visitor.identity, click_id=click_id)
-        except StoreError:
-            _log.exception("a click on %s/%s is lost", link.domain, link.key)
-            return click_id or new_click_id()
-        return result.click_id
+            return click_id
+        context = visitor.context
+        if target.url != context.url:
+            context = dataclasses.replace(context, url=target.url)
+        if not self._late:
+            try:
+                return self._store.record_click(
+                    link, context, identity=visitor.identity, click_id=click_id
+                ).click_id
+            except StoreError:
+                _log.exception("a click on %s/%s has to wait", link.domain, link.key)
+        at = from_ms(self._store.now())
+        self._late.keep(LateClick(link, context, visitor.identity, click_id, at))
+        return click_id
+
+    def close(self) -> None:
+        """Store what had to wait, if it can be."""
+        self._late.close()
 
     def _remember(self, visit: _Visit, link: Link, click_id: str, target: Target) -> None:
         visit.cookie(_click_cookie(link), click_id, HOUR)

@@ -115,6 +115,10 @@ class Visitors:
         """Return the visitor's address as far as trusted proxies vouch for it; ``""`` when there is none."""
         return self._proxies.judge(environ)[0]
 
+    def is_secure(self, environ: WSGIEnvironment) -> bool:
+        """Return whether the visitor came by HTTPS: to this server, or to a trusted proxy that says so."""
+        return self._proxies.is_secure(environ)
+
     def close(self) -> None:
         """Close the MaxMind file."""
         self._places.close()

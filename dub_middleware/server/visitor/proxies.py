@@ -45,6 +45,13 @@ class Proxies:
                 break
         return str(client or ""), True
 
+    def is_secure(self, environ: Mapping[str, Any]) -> bool:
+        """Return whether the visitor's connection is HTTPS; of proxies in a row, the nearest one counts."""
+        if environ.get("wsgi.url_scheme") == "https":
+            return True
+        told = environ.get("HTTP_X_FORWARDED_PROTO", "").rpartition(",")[2].strip().lower()
+        return told == "https" and self.judge(environ)[1]
+
     def _trusts(self, peer: str, address: _Address | None) -> bool:
         # behind a Unix socket servers give no address, or the path of the socket
         if not peer or peer.startswith(("/", "unix")):
