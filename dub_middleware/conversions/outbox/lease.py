@@ -78,8 +78,7 @@ def settle(execute: Execute, owner: str, settlements: Sequence[Settlement], now:
     """Write down what became of the rows that ``owner`` still holds; those of a batch are mostly alike."""
     alike: dict[tuple[Any, ...], list[Settlement]] = {}
     for result in settlements:
-        said = (result.state, result.attempts, result.delay, result.ambiguous, result.crashes)
-        alike.setdefault((*said, result.status, result.message), []).append(result)
+        alike.setdefault(result[1:], []).append(result)  # all but the seq
     for results in alike.values():
         for start in range(0, len(results), STEP):
             _settle(execute, owner, results[start : start + STEP], now)

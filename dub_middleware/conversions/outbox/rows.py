@@ -1,4 +1,4 @@
-"""The records that go into and come out of an outbox."""
+"""The records that go into and come out of an outbox: named tuples where there is one for each event."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ class NewRow(NamedTuple):
     ambiguous: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Leased:
+class Leased(NamedTuple):
     """A row somebody holds the lease of; ``attempt`` counts the one that is about to be made."""
 
     seq: int
@@ -53,8 +52,7 @@ class Leased:
     age: float  # seconds since the first attempt; 0 for the first
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """What became of one leased row: a final state, or ``pending`` and the ``delay`` to its next attempt."""
 
     seq: int
