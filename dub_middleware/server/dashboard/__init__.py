@@ -26,7 +26,7 @@ To add a page:
 Rules of the house: everything works without JavaScript (links and forms first; modules in ``static/`` only
 make it quicker). The policy allows no inline script and no ``style`` attribute: widths are SVG attributes,
 states are classes. Whatever a page says about time and filters comes from its `filters.Scope`. A key for a
-link or button is its ``aria-keyshortcuts``, which is all that ``shortcuts.js`` and the help look at. State is
+link or button is its ``aria-keyshortcuts``, which is all that ``keys.js`` and the help look at. State is
 changed by POST only.
 """
 
