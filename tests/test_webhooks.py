@@ -160,6 +160,7 @@ class TestParse:
             (b"", "The body is not JSON"),
             (b"\xff\xfe", "The body is not JSON"),
             (b"[" * 100_000, "The body is not JSON"),
+            (b'{"id": NaN}', "The body is not JSON"),
             (b"[]", "must be a JSON object, not a list"),
             (encoded(id=None), "id must be a string"),
             (encoded(id="e" * 256), "id must be a string"),
@@ -172,8 +173,8 @@ class TestParse:
             (encoded("sale.created", data=CONVERSION), r"data\.sale must be an object"),
         ],
         ids=[
-            "empty", "not-utf8", "nested", "array", "no-id", "long-id", "event-number", "created-words",
-            "created-number", "data-array", "data-empty", "no-click", "no-sale",
+            "empty", "not-utf8", "nested", "nan", "array", "no-id", "long-id", "event-number",
+            "created-words", "created-number", "data-array", "data-empty", "no-click", "no-sale",
         ],
     )  # fmt: skip
     def test_says_what_is_wrong(self, body: bytes, message: str) -> None:

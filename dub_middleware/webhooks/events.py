@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from dub_middleware.errors import PayloadError
 from dub_middleware.personal import shown
@@ -133,12 +133,16 @@ def parse(body: bytes | str | Mapping[str, Any]) -> WebhookEvent:
 
 def _decoded(body: bytes | str) -> Mapping[str, Any]:
     try:
-        value = json.loads(body)
+        value = json.loads(body, parse_constant=_refuse)
     except (ValueError, RecursionError, TypeError):
         raise PayloadError("The body is not JSON.") from None
     if not isinstance(value, Mapping):
         raise PayloadError(f"The body must be a JSON object, not {_shown(value)}.")
     return value
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)  # NaN and Infinity, which Python's parser takes and JSON does not have
 
 
 def _text(envelope: Mapping[str, Any], name: str) -> str:
