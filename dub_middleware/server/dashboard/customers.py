@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 from flask import Blueprint, Response, abort, request
 
-from dub_middleware.server.dashboard.forms import PER_PAGE, page_number
+from dub_middleware.server.dashboard.forms import PER_PAGE, asked, page_number
 from dub_middleware.server.dashboard.pages import answer, current_server, page, viewer_zone
 
 blueprint = Blueprint("customers", __name__)
@@ -27,14 +27,14 @@ BOUGHT = {"": "Everybody", "yes": "Have bought", "no": "Not bought yet"}
 def index() -> Response:
     """Every customer, by what was searched for."""
     customers = current_server().store.customers
-    search = request.args.get("q", "").strip()
+    search = asked("q")
     sort = cast("SortBy", request.args.get("sort")) if request.args.get("sort") in SORTS else "created_at"
     number = page_number()
-    bought = request.args.get("bought") if request.args.get("bought") in BOUGHT else ""
-    link_id = request.args.get("link_id") or None
+    bought = asked("bought") if asked("bought") in BOUGHT else ""
+    link = current_server().store.links.get(asked("link_id"))
     wanted: dict[str, Any] = {
         "search": search or None,
-        "link_id": link_id,
+        "link_id": link.id if link else None,
         "has_bought": bought == "yes" if bought else None,
     }
     found = customers.page(**wanted, sort_by=sort, limit=PER_PAGE + 1, offset=PER_PAGE * (number - 1))
@@ -50,12 +50,12 @@ def index() -> Response:
         sorts=SORTS,
         bought=bought,
         choices=BOUGHT,
-        only_link=current_server().store.links.get(link_id) if link_id else None,
+        only_link=link,
         parameters={
             "q": search or None,
             "sort": sort,
             "bought": bought or None,
-            "link_id": link_id,
+            "link_id": link.id if link else None,
         },
         zone=viewer_zone(),
     )

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Response, stream_with_context
 
 #: a cell that begins with one of these is a formula to a spreadsheet
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def csv_response(rows: Iterable[Sequence[Any]], name: str) -> Response:

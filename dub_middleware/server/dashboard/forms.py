@@ -25,8 +25,13 @@ NOTICES = {
 
 
 def text(name: str, limit: int = 32_000) -> str:
-    """A field of the form, without spaces around it."""
-    return request.form.get(name, "").strip()[:limit]
+    """A field of the form, without spaces around it and NUL, which PostgreSQL has no place for."""
+    return request.form.get(name, "").replace("\0", "").strip()[:limit]
+
+
+def asked(name: str) -> str:
+    """A parameter of the address, in the same way."""
+    return request.args.get(name, "").replace("\0", "").strip()
 
 
 def is_on(name: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Flask, Response, abort, current_app, jsonify, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+from werkzeug.routing import UnicodeConverter
 
 from dub_middleware.errors import StoreError
 from dub_middleware.server.dashboard import formats
@@ -68,10 +69,19 @@ class Assets:
         self.version = digest.hexdigest()[:12]
 
 
+class _Segment(UnicodeConverter):
+    """A part of a path. None of ours has NUL in it, which PostgreSQL has no place for."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.regex = self.regex.replace("[^/]", r"[^/\x00]")
+
+
 def init_app(app: Flask, server: Services) -> None:
     """Give an application what all pages share."""
     app.extensions["dub_server"] = server
     app.extensions["dub_assets"] = Assets(STATIC)
+    app.url_map.converters["default"] = _Segment
     app.add_url_rule("/static/<version>/<path:name>", "static", _static)
     app.context_processor(_context)
     app.jinja_env.globals |= {"formats": formats, "earlier": earlier, "later": later}

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, abort, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from dub_middleware.errors import LinkError
-from dub_middleware.server.dashboard.forms import PER_PAGE, done, is_on, notice, page_number, text
+from dub_middleware.server.dashboard.forms import PER_PAGE, asked, done, is_on, notice, page_number, text
 from dub_middleware.server.dashboard.pages import answer, current_server, page, viewer_zone
 from dub_middleware.server.links.urls import UTM, with_parameters
 from dub_middleware.server.qr_codes import Kind, qr_code
@@ -51,7 +51,7 @@ _ABOUT = {
 def index() -> Response:
     """Every link, by what was searched for."""
     store = current_server().store
-    search = request.args.get("q", "").strip()
+    search = asked("q")
     archived = request.args.get("archived") == "1"
     sort = cast("SortBy", request.args.get("sort")) if request.args.get("sort") in SORTS else "created_at"
     query = LinkQuery(search=search or None, show_archived=archived)

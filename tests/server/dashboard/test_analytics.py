@@ -41,6 +41,29 @@ def test_the_tabs_the_chart_the_funnel_and_the_cards_count_the_same(client: Clie
             assert set(sums.values()) == {found["totals"]["clicks"]}, (interval, zone, sums)
 
 
+@pytest.mark.parametrize(
+    "query", ["interval=7d", "interval=90d&by=week&country=DE", "interval=all&tz=Asia/Kathmandu"]
+)
+def test_the_page_says_what_its_twin_says(client: Client, history: int, query: str) -> None:
+    found = data(client, f"{query}&metric=sales")
+    page = client.get(f"/?{query}&metric=sales&show=table", headers={"Accept": "text/html"}).text
+    shown = dict(re.findall(r'data-total="(\w+)">([^<]+)<', page))
+    totals = found["totals"]
+    assert shown == {
+        "clicks": f"{totals['clicks']}",
+        "leads": f"{totals['leads']}",
+        "sales": f"${totals['saleAmount'] / 100:,.2f}",
+    }
+    rows = re.findall(r'<th scope="row">[^<]+</th>\s*<td class="figure">(\d+)</td>', page)
+    told = [point["counts"]["clicks"] for point in found["timeseries"]]
+    assert [int(number) for number in reversed(rows)] == told
+    assert dict(re.findall(r"(Germany|Nepal)</span>.*?bar-value\">\$([\d.]+)<", page, re.S)) == {
+        row["label"]: f"{row['counts']['saleAmount'] / 100:.2f}"
+        for row in found["breakdowns"]["countries"]
+        if row["label"] in ("Germany", "Nepal")
+    }
+
+
 def test_today_begins_where_the_reader_is(client: Client, record: Record, clock: Clock) -> None:
     clock.set(datetime(2026, 3, 17, 18, 30, tzinfo=timezone.utc))  # 00:15 on the 18th in Kathmandu
     record()

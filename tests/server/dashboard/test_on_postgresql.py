@@ -44,6 +44,10 @@ def test_every_view_counts_what_was_recorded(client: Client, record: Record) -> 
         "/?link_id=a%00b",
         "/events?q=%00",
         "/events?q=a%00b",
+        "/links?q=a%00b",
+        "/customers?q=a%00b",
+        "/customers?link_id=a%00b",
+        "/customers?bought=no",
         "/",
         "/?view=funnel&compare=previous",
         "/events",
@@ -51,6 +55,17 @@ def test_every_view_counts_what_was_recorded(client: Client, record: Record) -> 
         "/events.csv",
     ):
         assert client.get(path).status_code == 200, path
+    for path in ("/links/a%00b", "/customers/a%00b", "/webhooks/a%00b"):
+        assert client.get(path).status_code == 404, path
+    form = {"url": "https://acme.test/", "key": "nul", "comments": "a\0b", "utm_source": "a\0b"}
+    assert client.post("/links/new", data=form).status_code == 303
+    assert (
+        client.post(
+            "/webhooks/new", data={"name": "a\0b", "url": "https://acme.test/", "triggers": "lead.created"}
+        ).status_code
+        == 303
+    )
+    assert client.post("/settings/keys", data={"name": "a\0b"}).status_code == 200
 
 
 def test_the_stream_goes_on_behind_its_cursor(client: Client, record: Record) -> None:

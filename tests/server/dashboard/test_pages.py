@@ -78,6 +78,7 @@ def test_an_address_that_makes_no_sense_says_why(client: Client, query: str, mes
 
 NAMES = ["interval", "start", "end", "tz", "metric", "view", "compare", "places", "q", "type", "before", "to"]
 NAMES += ["after", "columns", "field", "value", "verb", "country", "device!", "link_id", "url", "customer_id"]
+NAMES += ["by", "bought"]
 ODD = st.sampled_from(
     ["", "all", "9999-12-31", "2022-09-22", "1", "0.0", "a\tb", "%", "'", "\0", "é" * 300, "-1"]
 )
