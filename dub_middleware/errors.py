@@ -15,6 +15,7 @@
     │   └── PayloadError(ValueError)
     ├── StoreError                         the server's database cannot be opened, read or written
     │   ├── ConflictError                  a value that must be unique is taken
+    │   ├── SlowQueryError                 a question that would take too long was given up
     │   └── AttributionError               a lead or sale that belongs to no click, link or customer
     ├── LinkError(ValueError)              a short link that breaks a rule of Dub's API
     ├── FQLError(ValueError)               a subscription that Segment's parser rejects
@@ -135,6 +136,15 @@ class ConflictError(StoreError):
         self.field = field
         self.value = value
         super().__init__(f"{field} {value!r} is taken")
+
+
+class SlowQueryError(StoreError):
+    """Raised when reading takes longer than ``seconds``; the database has stopped looking."""
+
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds
+        told = "ask for a shorter period or with fewer filters"
+        super().__init__(f"The answer would take longer than {seconds} seconds: {told}.")
 
 
 class AttributionError(StoreError):

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 import sqlalchemy as sa
 
-from dub_middleware.errors import ConfigError, ConflictError, StoreError
+from dub_middleware.errors import ConfigError, ConflictError, SlowQueryError, StoreError
 from dub_middleware.server.queries import Queries
 from dub_middleware.server.store import (
     Context,
@@ -19,6 +19,8 @@ from dub_middleware.server.store import (
     LinkQuery,
     Store,
     WebhookDelivery,
+    engine,
+    sqlite_file,
 )
 from dub_middleware.server.store.migrations import migrate
 from dub_middleware.server.store.schema import schema_version
@@ -357,6 +359,19 @@ class TestMigrations:
 def test_a_wrong_database_url_is_told(url: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         Store(url)
+
+
+def test_a_question_that_takes_too_long_is_given_up(
+    open_store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (engine, sqlite_file):
+        monkeypatch.setattr(module, "READ_LIMIT", 0.1)
+    store = open_store()
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT count(*) FROM n"
+    for _ in range(2):
+        with pytest.raises(SlowQueryError, match="shorter period"), store.database.read() as connection:
+            connection.exec_driver_sql(endless)
+        assert store.links.count() == 0
 
 
 def test_a_database_that_does_not_answer_is_told_without_its_password() -> None:

@@ -18,7 +18,7 @@ from werkzeug import Response
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, RequestRedirect, Rule
 
-from dub_middleware.errors import LinkError
+from dub_middleware.errors import LinkError, SlowQueryError
 from dub_middleware.server.api import (
     analytics,
     customers,
@@ -100,6 +100,8 @@ class Api:
         except ApiError as error:
             call.headers |= error.headers
             return _Json.of(error.envelope, error.status)
+        except SlowQueryError as error:
+            return _Json.of(ApiError("unprocessable_entity", str(error)).envelope, 422)
         except LinkError as error:
             told = ApiError(error.code, str(error))
             return _Json.of(told.envelope, told.status)

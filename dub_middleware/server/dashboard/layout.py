@@ -10,7 +10,7 @@ from flask import Flask, Response, abort, current_app, jsonify, render_template,
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 from werkzeug.routing import UnicodeConverter
 
-from dub_middleware.errors import StoreError
+from dub_middleware.errors import SlowQueryError, StoreError
 from dub_middleware.server.dashboard import formats
 from dub_middleware.server.dashboard.filters import ScopeError
 from dub_middleware.server.dashboard.neighbours import earlier, later
@@ -88,6 +88,7 @@ def init_app(app: Flask, server: Services) -> None:
     app.after_request(_protect)
     app.register_error_handler(HTTPException, _explain)
     app.register_error_handler(ScopeError, _refuse)
+    app.register_error_handler(SlowQueryError, _took_too_long)
     app.register_error_handler(StoreError, _store_failed)
 
 
@@ -165,6 +166,10 @@ def _explain(error: HTTPException) -> Response | HTTPException:
 
 def _refuse(error: ScopeError) -> Response:
     return _error(400, "This address cannot be shown", str(error))
+
+
+def _took_too_long(error: SlowQueryError) -> Response:
+    return _error(422, "This takes too long to count", str(error))
 
 
 def _store_failed(error: StoreError) -> Response:

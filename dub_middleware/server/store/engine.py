@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from dub_middleware.errors import ConfigError, StoreError
+from dub_middleware.errors import ConfigError, SlowQueryError, StoreError
 from dub_middleware.process import PerProcess
 from dub_middleware.server.store import sqlite_file
-from dub_middleware.server.store.sqlite_file import BUSY_TIMEOUT
+from dub_middleware.server.store.sqlite_file import BUSY_TIMEOUT, READ_LIMIT
 from dub_middleware.server.store.together import Together
 
 T = TypeVar("T")
@@ -55,7 +55,10 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """One snapshot: everything read inside is of the same moment."""
+        """One snapshot: everything read inside is of the same moment.
+
+        Raises `SlowQueryError` when that takes longer than `READ_LIMIT`.
+        """
         with self._told(), self.engine.connect() as connection, connection.begin():
             yield connection
 
@@ -139,6 +142,9 @@ class Database:
 
     def _failure(self, error: Exception) -> StoreError:
         cause = getattr(error, "orig", error)
+        # what PostgreSQL calls a query that its timeout ended, and SQLite one that `limit_reading` did
+        if getattr(cause, "sqlstate", "") == "57014" or str(cause) == "interrupted":
+            return SlowQueryError(READ_LIMIT)
         return StoreError(f"{self.url.render_as_string(hide_password=True)}: {cause}")
 
     @contextlib.contextmanager
@@ -194,7 +200,10 @@ def _postgresql(url: sa.URL) -> sa.Engine:
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
         if not connection.get_execution_options().get("dub_write", False):
-            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            connection.exec_driver_sql(
+                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+                f"SET LOCAL statement_timeout = '{READ_LIMIT}s'"
+            )
 
     return engine
 

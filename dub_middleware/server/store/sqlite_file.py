@@ -15,6 +15,8 @@ from dub_middleware.server.store import metadata
 
 BUSY_TIMEOUT = 5000  # milliseconds that a writer waits for another one
 BUSY_PAUSES = (0.0002, 0.0005, 0.001)  # seconds between attempts to begin; the last one again and again
+READ_LIMIT = 10  # seconds that a transaction may read
+STEPS = 50_000  # of SQLite's machine between two looks at the clock: some milliseconds
 JOURNAL_LIMIT = 64 * 1024 * 1024  # bytes that the WAL file shrinks back to
 
 _sync = getattr(os, "fdatasync", os.fsync)
@@ -26,7 +28,14 @@ def readers(url: sa.URL) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        _driver(connection).execute("BEGIN")
+        raw, deadline = _driver(connection), time.monotonic() + READ_LIMIT
+        raw.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)
+        raw.execute("BEGIN")
+
+    @sa.event.listens_for(engine, "checkin")
+    def unlimited(connection: Any, _: object) -> None:
+        if connection is not None:
+            connection.set_progress_handler(None, 0)
 
     return engine
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from api_client import KEY
+from dub_middleware.server import Server
 from dub_middleware.server.store import sqlite_file
 
 
@@ -39,3 +40,28 @@ def test_lead_is_not_acknowledged_while_the_database_is_locked(
         assert accepted.status_code == 200
         assert accepted.json()["customer"]["externalId"] == "42"
         assert client.get("/analytics", params={"event": "leads"}).json()["leads"] == 1
+
+
+def test_a_count_that_takes_too_long_is_given_up_with_a_message(
+    base_url: str, server: Server, click: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.links.create({"url": "https://shop.test/", "key": "launch"})
+    click("launch")
+    copied = "ts, type, link, country, continent, device, browser, os, referer, referer_url, url, trigger, ua"
+    numbers = "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 5000)"
+    with server.store.database.write() as connection:
+        connection.exec_driver_sql(
+            f"{numbers} INSERT INTO events (click_id, {copied}) SELECT n, {copied} FROM s, events"
+        )
+    # two filters at once are counted event by event, everything else here is done in a few steps
+    filtered = {"event": "clicks", "interval": "all", "country": "Unknown", "continent": "Unknown"}
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with httpx.Client(base_url=base_url, headers=headers, params=filtered) as client:
+        assert client.get("/api/analytics").json()["clicks"] == 5001
+        monkeypatch.setattr(sqlite_file, "READ_LIMIT", 0)
+        monkeypatch.setattr(sqlite_file, "STEPS", 20_000)
+        told = client.get("/api/analytics")
+        page = client.get("/", headers={"Accept": "application/json"})
+    assert (told.status_code, page.status_code) == (422, 422)
+    assert "shorter period" in told.json()["error"]["message"]
+    assert "shorter period" in page.json()["error"]["message"]
