@@ -243,7 +243,7 @@ class Lane:
             self._results.append((row, settlement, outcome))
         paused = next((outcome for outcome in sent.outcomes if outcome.state == "paused"), None)
         if paused is not None:
-            message = f"{paused.message} All its events are kept."
+            message = f"{paused.message.rstrip('.')}; all its events are kept."
             error = DeliveryError(self.destination.name, "paused", None, message)
             self._report(f"paused {self.destination.name}", error)
 
