@@ -60,7 +60,8 @@ LINK_FIELDS = {
     "partner_id": links.c.partner_id,
     "program_id": links.c.program_id,
 }
-_NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
+#: what every database takes for a double; PostgreSQL refuses 1e999
+_NUMBER = r"^-?[0-9]{1,100}(\.[0-9]{1,120})?([eE][-+]?[0-9]{1,2})?$"
 FIELDS = (
     *WORD_FIELDS,
     *LINK_FIELDS,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from urllib.parse import urlsplit
 
 from dub_middleware.server.api.schema import (
@@ -16,8 +15,8 @@ from dub_middleware.server.api.schema import (
     Values,
     is_url,
 )
+from dub_middleware.server.api.tracking.metadata import kept
 
-MAX_METADATA = 10_000  # characters of JSON
 MAX_ID = 500  # characters of an id that Dub does not bound and a database must
 
 _PROCESSORS = ("stripe", "shopify", "polar", "paddle", "apple", "revenuecat", "dub", "custom")
@@ -56,15 +55,6 @@ def _deep_link_or_domain(values: Values) -> Values:
             "custom", "You need to provide either `deepLink` or `dubDomain` for deferred deep linking."
         )
     return values
-
-
-def _short(metadata: Values) -> Values:
-    text = json.dumps(metadata, ensure_ascii=False, separators=(",", ":"))
-    size = len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
-    if size > MAX_METADATA:
-        raise Issue("custom", "Metadata must be less than 10,000 characters when stringified")
-    # JavaScript writes null for 1e400; left as it is, it would make every answer that holds it no JSON
-    return json.loads(text, parse_constant=lambda _: None) if "Infinity" in text else metadata
 
 
 def _id(doc: str) -> String:
@@ -114,7 +104,7 @@ _SERVER_IDS: dict[str, Schema] = {
     "externalId": _OLD_ID,
     "customerId": _OLD_ID,
 }
-_METADATA = Record(default=None, check=_short, doc="Anything to keep with it, at most 10,000 characters.")
+_METADATA = Record(default=None, check=kept, doc="Anything to keep with it, at most 10,000 characters.")
 
 LEAD_CLIENT = Object(
     {
