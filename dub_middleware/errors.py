@@ -33,6 +33,17 @@ from dub_middleware.personal import masked, shown
 class DubError(Exception):
     """The root of the tree; never raised itself."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions are unpickled by calling the class with the message alone; ours want more than that, and
+        # would take down the pool of processes that passes them on.
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[DubError], args: tuple[object, ...], attributes: dict[str, object]) -> DubError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
+
 
 class ConfigError(DubError, ValueError):
     """Raised at construction when an option has a wrong name, type or value.
