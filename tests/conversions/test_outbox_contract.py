@@ -429,7 +429,7 @@ class TestSQLite(OutboxContract):
         outbox.put([row()])
         work(outbox)
         statements: list[str] = []
-        connection = outbox._process().opened["back"]  # type: ignore[attr-defined]
+        connection = outbox._process().opened["back"].connection  # type: ignore[attr-defined]
         connection.set_trace_callback(statements.append)
         work(outbox)
         connection.set_trace_callback(None)
@@ -437,6 +437,27 @@ class TestSQLite(OutboxContract):
         plans = [line for text in reads for *_, line in connection.execute(f"EXPLAIN QUERY PLAN {text}")]
         assert any(index in line for line in plans), plans
         assert not [line for line in plans if line.startswith("SCAN dub_outbox") and "INDEX" not in line]
+
+    def test_what_was_just_put_is_carried_over_when_the_file_is_deleted(
+        self, outbox: Outbox, tmp_path: Path
+    ) -> None:
+        """Nobody delivers here, so nobody has moved the first row to where the others are."""
+        outbox.put([row("before")])
+        for file in tmp_path.glob("outbox.db*"):
+            file.unlink()
+        outbox.put([row("after")])
+        assert [r.key for r in outbox.rows()] == ["before", "after"]
+
+    def test_a_row_in_the_callers_transaction_comes_after_those_that_were_put_before_it(
+        self, outbox: Outbox, tmp_path: Path
+    ) -> None:
+        outbox.put([row("lead")])
+        shop = sqlite3.connect(tmp_path / "outbox.db")
+        outbox.put_in(shop, [row("sale")])
+        shop.commit()
+        shop.close()
+        outbox.put([row("renewal")])
+        assert [r.key for r in outbox.rows()] == ["lead", "sale", "renewal"]
 
     def test_the_file_is_readable_by_its_owner_only(self, outbox: Outbox, tmp_path: Path) -> None:
         """Whatever the umask: the rows hold personal data."""

@@ -89,7 +89,7 @@ class SQLiteOutbox(SQLOutbox):
         process = self._process()
         process.acquire("front")
         try:
-            patiently(self._connection(process, "front"), self.insert, to_values(rows[0], self._clock()))
+            patiently(self._cursor(process, "front"), self.insert, to_values(rows[0], self._clock()))
         except (sqlite3.Error, OSError) as error:
             self._translate(process, error)
         finally:
@@ -119,22 +119,22 @@ class SQLiteOutbox(SQLOutbox):
 
     @contextlib.contextmanager
     def _transaction(self, side: Side, begin: str = "BEGIN IMMEDIATE") -> Iterator[Execute]:
-        with self._connected(side) as connection:
-            patiently(connection, begin)
+        with self._connected(side) as cursor:
+            patiently(cursor, begin)
             try:
-                yield lambda statement, values=(): connection.execute(statement, values).fetchall()
-                connection.execute("COMMIT")
+                yield lambda statement, values=(): cursor.execute(statement, values).fetchall()
+                cursor.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back by itself
-                    connection.execute("ROLLBACK")
+                    cursor.execute("ROLLBACK")
                 raise
 
     @contextlib.contextmanager
-    def _connected(self, side: Side) -> Iterator[sqlite3.Connection]:
+    def _connected(self, side: Side) -> Iterator[sqlite3.Cursor]:
         process = self._process()
         process.acquire(side)
         try:
-            yield self._connection(process, side)
+            yield self._cursor(process, side)
         except (sqlite3.Error, OSError) as error:
             self._translate(process, error)
         finally:
@@ -142,17 +142,17 @@ class SQLiteOutbox(SQLOutbox):
 
     # -- connections ---------------------------------------------------------------------------
 
-    def _connection(self, process: Connections, side: Side) -> sqlite3.Connection:
+    def _cursor(self, process: Connections, side: Side) -> sqlite3.Cursor:
         if self._is_memory:
             side = "front"
         if process.opened and not self._is_memory and sqlite_file.inode(self._path) != process.inode:
             self._move(process)
-        connection = process.opened.get(side)
-        if connection is None:
-            connection = process.opened[side] = self._open(process, side)
-        return connection
+        cursor = process.opened.get(side)
+        if cursor is None:
+            cursor = process.opened[side] = self._open(process, side)
+        return cursor
 
-    def _open(self, process: Connections, side: Side) -> sqlite3.Connection:
+    def _open(self, process: Connections, side: Side) -> sqlite3.Cursor:
         is_new = not self._is_memory and not os.path.exists(self._path)
         # autocommit: BEGIN and COMMIT are ours
         connection = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
@@ -171,7 +171,7 @@ class SQLiteOutbox(SQLOutbox):
         except BaseException:
             connection.close()
             raise
-        return connection
+        return connection.cursor()
 
     def _configure(self, connection: sqlite3.Connection, side: Side) -> None:
         synchronous = self._synchronous if side == "front" else "NORMAL"

@@ -29,7 +29,8 @@ class Connections:
         # between the threads of a process a lock is quicker and fairer than SQLite's waiting
         self.lock = threading.RLock()
         self.callers = 0  # only one thread at a time stores: see GroupCommit
-        self.opened: dict[Side, sqlite3.Connection] = {}
+        # a cursor of each connection, whose own `execute` would make one at every call
+        self.opened: dict[Side, sqlite3.Cursor] = {}
         self.inode: int | None = None
 
     def acquire(self, side: Side) -> None:
@@ -48,17 +49,17 @@ class Connections:
 
     def close(self) -> None:
         with self.lock:
-            for connection in self.opened.values():
-                connection.close()
+            for cursor in self.opened.values():
+                cursor.connection.close()
             self.opened.clear()
 
 
-def patiently(connection: sqlite3.Connection, statement: str, values: Sequence[object] = ()) -> None:
+def patiently(cursor: sqlite3.Cursor, statement: str, values: Sequence[object] = ()) -> None:
     """Run what begins a transaction; wait while another process is in one."""
     deadline = None
     while True:
         try:
-            connection.execute(statement, values)
+            cursor.execute(statement, values)
             return
         except sqlite3.OperationalError as error:
             now = time.monotonic()

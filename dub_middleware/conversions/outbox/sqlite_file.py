@@ -66,21 +66,21 @@ def put_aside(path: str) -> str:
     return aside
 
 
-def waiting(connection: sqlite3.Connection) -> Waiting:
+def waiting(cursor: sqlite3.Cursor) -> Waiting:
     """Read what still waits through a connection whose file has no name any more."""
     with contextlib.suppress(sqlite3.Error):
         return {
-            table: connection.execute(f"SELECT {columns} FROM {table}{which} ORDER BY seq").fetchall()
+            table: cursor.execute(f"SELECT {columns} FROM {table}{which} ORDER BY seq").fetchall()
             for table, columns, which in _TABLES
         }
     return {}
 
 
-def restore(connection: sqlite3.Connection, rows: Waiting) -> None:
+def restore(cursor: sqlite3.Cursor, rows: Waiting) -> None:
     """Write what `waiting` found into a new file."""
-    connection.execute("BEGIN IMMEDIATE")
+    cursor.execute("BEGIN IMMEDIATE")
     for table, columns, _ in _TABLES:
         marks = ", ".join("?" * len(columns.split(",")))
         statement = f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING"
-        connection.executemany(statement, rows.get(table, ()))
-    connection.execute("COMMIT")
+        cursor.executemany(statement, rows.get(table, ()))
+    cursor.execute("COMMIT")
