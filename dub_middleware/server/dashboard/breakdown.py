@@ -22,6 +22,7 @@ blueprint = Blueprint("breakdown", __name__)
 
 CARD_ROWS = 7
 _PAGE_ROWS = 500
+_MOST_ROWS = 5000  # to search and to take away
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,17 +54,25 @@ def rows(
     metric: Metric,
     unit: str = "amount",
     limit: int = CARD_ROWS + 1,
+    with_none: bool = False,
 ) -> list[list[Row]]:
-    """The values of each grouping in the range and under the filters of a scope, most of ``metric`` first."""
+    """The values of each grouping in the range and under the filters of a scope, most of ``metric`` first.
+
+    Those that have none of it are left out, or come last ``with_none``.
+    """
     found = queries.breakdowns(
         {grouping.key: grouping.keep_unknown for grouping in groupings},
         scope.period(queries),
         scope.filters,
-        metric=metric,
+        metric="composite" if with_none else metric,
         limit=limit,
     )
+    shown = {
+        key: sorted(groups, key=lambda group: -measure(group.counts, metric, unit)) if with_none else groups
+        for key, groups in found.items()
+    }
     return [
-        _rows(grouping, found[grouping.key], names(store, grouping), metric, unit) for grouping in groupings
+        _rows(grouping, shown[grouping.key], names(store, grouping), metric, unit) for grouping in groupings
     ]
 
 
@@ -148,6 +157,8 @@ def _all(key: str) -> tuple[Grouping, Scope, list[Row]]:
     scope = current_scope({"metric": METRICS, "q": ()})
     metric: Metric = scope.choices.get("metric", "clicks")  # type: ignore[assignment]  # read_scope has checked
     grouping = GROUPINGS[key]
-    (found,) = rows(server.store, server.queries, scope, [grouping], metric=metric, limit=5000)
+    (found,) = rows(
+        server.store, server.queries, scope, [grouping], metric=metric, limit=_MOST_ROWS, with_none=True
+    )
     wanted = scope.choices.get("q", "").casefold()
     return grouping, scope, [row for row in found if wanted in f"{row.label} {row.detail}".casefold()]

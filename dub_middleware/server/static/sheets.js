@@ -15,12 +15,22 @@ async function open(url, title) {
   if (part.querySelector("[data-filter-form]")) offerValues(part);
 }
 
+// another state of what the dialog shows
+function show(url) {
+  open(url, document.getElementById("sheet-title").textContent).catch(() => toast("The server does not answer.", "failed"));
+}
+
 export function start() {
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-sheet-link]");
     if (link && event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey) {
       event.preventDefault();
       open(link.href, link.dataset.sheetLink).catch(() => location.assign(link.href));
+    }
+    const step = event.target.closest("a[data-sheet-step]");
+    if (step && sheet().contains(step)) {
+      event.preventDefault();
+      show(step.href);
     }
     const opener = event.target.closest("[data-dialog]");
     if (opener) document.getElementById(opener.dataset.dialog)?.showModal();
@@ -36,7 +46,7 @@ export function start() {
       sheet().close();
       go(formUrl(form));
     } else {
-      open(formUrl(form), document.getElementById("sheet-title").textContent).catch(() => toast("The server does not answer.", "failed"));
+      show(formUrl(form));
     }
   });
   document.addEventListener("change", (event) => {

@@ -208,6 +208,9 @@ def test_a_breakdown_is_a_page_a_file_and_data(client: Client, history: int) -> 
         "Nepal": 28,
     }
     assert "Nepal,28," in client.get("/breakdown/countries.csv?interval=all").text
+    by_sales = client.get("/breakdown/countries.json?interval=all&metric=sales").json["rows"]
+    assert (by_sales[0]["label"], by_sales[0]["counts"]["sales"]) == ("Germany", 10)
+    assert len(by_sales) == 3, "who has sold nothing is there too"
     searched = client.get("/breakdown/countries.json?interval=all&q=nep").json
     assert searched is not None
     assert [row["value"] for row in searched["rows"]] == ["NP"]
