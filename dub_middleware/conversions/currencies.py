@@ -23,8 +23,12 @@ ZERO_DECIMAL = frozenset(_WHOLE_UNITS.split())
 THREE_DECIMALS = frozenset({"bhd", "iqd", "jod", "kwd", "lyd", "omr", "tnd"})
 
 
+def minor_digits(currency: str) -> int:
+    """Return how many of an amount's digits are behind the point, for a code in lower case."""
+    return 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMALS else 2
+
+
 def in_major_units(amount: int, currency: str) -> float | int:
     """Return an amount of cents (whole yen, fils) as euros (yen, dinars)."""
-    if currency in ZERO_DECIMAL:
-        return amount
-    return amount / 1000 if currency in THREE_DECIMALS else amount / 100
+    digits = minor_digits(currency)
+    return amount / 10**digits if digits else amount

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
-from dub_middleware.conversions.currencies import CURRENCIES, ZERO_DECIMAL
+from dub_middleware.conversions.currencies import CURRENCIES, minor_digits
 from dub_middleware.conversions.values import (
     check_choice,
     check_optional,
@@ -95,10 +95,10 @@ class Sale:
 
     ``amount`` is an integer in the currency's minor unit: 49.00 usd is ``4900`` (cents), and for currencies
     without a minor unit the whole amount: 500 jpy is ``500`` (bif clp djf gnf jpy kmf krw mga pyg rwf ugx
-    vnd vuv xaf xof xpf). ``invoice_id`` is Dub's idempotency key for seven days; the client generates one
-    when you have none. ``click_id`` attributes the sale of a customer Dub does not know yet.
-    ``lead_event_name`` names the lead this sale follows. Raises `EventError` naming the field, the value
-    and the rule.
+    vnd vuv xaf xof xpf); 49.000 kwd is ``49000``. ``invoice_id`` is Dub's idempotency key for seven days;
+    the client generates one when you have none. ``click_id`` attributes the sale of a customer Dub does not
+    know yet. ``lead_event_name`` names the lead this sale follows.
+    Raises `EventError` naming the field, the value and the rule.
     """
 
     kind: ClassVar[str] = "sale"
@@ -181,10 +181,11 @@ def _check_common(event: Lead | Sale) -> None:
 
 
 def _amount_rule(currency: str) -> str:
-    if currency in ZERO_DECIMAL:
-        meaning = f"{currency} has no minor unit, so 500 {currency} is 500"
+    digits = minor_digits(currency)
+    if digits:
+        meaning = f"in the minor unit, so {49:.{digits}f} {currency} is {49 * 10**digits}"
     else:
-        meaning = f"in the minor unit, so 49.00 {currency} is 4900"
+        meaning = f"{currency} has no minor unit, so 500 {currency} is 500"
     return f"must be an integer from 0 to {MAX_AMOUNT} ({meaning})"
 
 

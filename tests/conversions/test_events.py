@@ -172,6 +172,7 @@ BAD = [
     ("lead", {"metadata": nested(40)}, "metadata.a", "nested deeper"),
     ("sale", {"amount": 49.0}, "amount", "49.00 usd is 4900"),
     ("sale", {"amount": 5.5, "currency": "jpy"}, "amount", "500 jpy is 500"),
+    ("sale", {"amount": 5.5, "currency": "KWD"}, "amount", "49.000 kwd is 49000"),
     ("sale", {"amount": -1}, "amount", "an integer from 0"),
     ("sale", {"amount": 2**53}, "amount", "to 9007199254740991"),
     ("sale", {"amount": True}, "amount", "an integer"),

@@ -8,13 +8,11 @@ from decimal import Decimal
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from dub_middleware.conversions.currencies import ZERO_DECIMAL
+from dub_middleware.conversions import currencies
 from dub_middleware.server.dashboard.countries import CONTINENTS, COUNTRIES
 from dub_middleware.server.queries import Granularity
 from dub_middleware.server.store import Link
 
-#: ISO 4217 currencies whose minor unit is a thousandth
-_THREE_DECIMALS = frozenset(("bhd", "iqd", "jod", "kwd", "lyd", "omr", "tnd"))
 _SYMBOLS = {
     "usd": "$",
     "eur": "€",
@@ -56,8 +54,7 @@ def compact(value: int, above: int = 1_000_000) -> str:
 
 def minor_digits(currency: str) -> int:
     """How many of an amount's digits are behind the point."""
-    code = currency.lower()
-    return 0 if code in ZERO_DECIMAL else 3 if code in _THREE_DECIMALS else 2
+    return currencies.minor_digits(currency.lower())
 
 
 def money(amount: int, currency: str, *, compact_above: int | None = None) -> str:
