@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import sys
 from collections.abc import Sequence
 
-from dub_middleware.cli.usage import Parser, UsageError, tell, wants_json
+from dub_middleware.cli.usage import Parser, UsageError, Version, tell, wants_json
 from dub_middleware.errors import DubError
 
 #: name → what it does; the module of that name has configure(parser) and run(args)
@@ -43,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         tell(f"dub-middleware {name}", error, as_json=wants_json(arguments))
         return 1
     except KeyboardInterrupt:
+        if sys.stderr.isatty():
+            print(file=sys.stderr)  # the prompt goes below what was interrupted
         return 130
     except BrokenPipeError:
         # `events tail | head` is normal use; what is left in our buffer has no reader
@@ -57,11 +58,7 @@ def _parser(wanted: str | None) -> Parser:
         epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted. With --json, which most "
         "commands have, errors are JSON too, on standard error.",
     )
-    parser.add_argument(
-        "--version",
-        action="version",
-        version=f"dub-middleware {importlib.metadata.version('dub-middleware')}",
-    )
+    parser.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, summary in COMMANDS.items():
         sub = commands.add_parser(name, help=summary, description=summary)

@@ -56,7 +56,7 @@ class Remote:
             )
         if not re.fullmatch(r"[!-~]+", args.api_key):
             raise ConfigError(
-                "api_key", "The key is none: it holds spaces, line ends or letters with accents."
+                "api_key", "This is no key: it holds spaces, line ends or letters that no key has."
             )
         self._url = rules.url("url", args.url)
         self._headers = {"Authorization": f"Bearer {args.api_key}", "Content-Type": "application/json"}

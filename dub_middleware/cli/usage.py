@@ -30,6 +30,16 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(self.prog, self.format_usage(), message)
 
 
+class Version(argparse.Action):
+    """Tell which version is installed; looked up only when asked for, as that takes longer than parsing."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"dub-middleware {version('dub-middleware')}")
+        parser.exit()
+
+
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
     """Return the type of an option that is a whole number within bounds."""
     allowed = f"a whole number of {least} or more" if most is None else f"a whole number, {least} to {most}"
