@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from dub_middleware.server.dashboard import charts, formats
 from dub_middleware.server.dashboard.breakdown import measure
@@ -104,7 +104,13 @@ def chart(scope: Scope, found: Numbers, currency: str) -> Chart:
         max([*values, *olds], default=0), unit=10 ** formats.minor_digits(currency) if is_money else 1
     )
     slots = len(found.points)
-    buckets = [_bucket(index, found, values, olds, axis, (metric, unit, currency)) for index in range(slots)]
+    names = _names(found.period), _names(found.previous_period) if olds else []
+    cuts = [found.period.is_cut(start, end) for start, end in itertools.pairwise(found.period.edges())]
+    how = (metric, unit, currency)
+    buckets = [
+        _bucket(index, found, values, olds, axis, how, names, is_cut=is_cut)
+        for index, is_cut in enumerate(cuts)
+    ]
     shown = [value for value, is_past in zip(values, past, strict=True) if is_past]
     return Chart(
         axis=[_axis_label(value, is_money, currency) for value in axis.ticks],
@@ -130,16 +136,21 @@ def _ticks(found: Numbers, *, from_start: bool) -> list[tuple[charts.Tick, str]]
     among = days if granularity == "hour" and len(days) > 2 else ()
     ticks = charts.ticks(len(starts), from_start=from_start, among=among)
     first = min((tick.index for tick in ticks), default=0)
+    years = {first, *(at for at, start in enumerate(starts) if start.month == 1)}
     return [
-        (tick, formats.tick(start, granularity, with_year=tick.index == first or start.month == 1))
-        for tick in ticks
-        for start in (starts[tick.index],)
+        (tick, formats.tick(starts[tick.index], granularity, with_year=tick.index in years)) for tick in ticks
     ]
 
 
-def _label(period: Range, edges: Sequence[datetime], index: int) -> str:
-    start, last = edges[index], edges[index + 1] - timedelta(milliseconds=1)
-    return formats.bucket(start.astimezone(period.zone), last.astimezone(period.zone), period.granularity)
+def _names(period: Range) -> list[str]:
+    """What each bucket is called."""
+    moment = timedelta(milliseconds=1)
+    return [
+        formats.bucket(
+            start.astimezone(period.zone), (end - moment).astimezone(period.zone), period.granularity
+        )
+        for start, end in itertools.pairwise(period.edges())
+    ]
 
 
 def _bucket(
@@ -149,21 +160,21 @@ def _bucket(
     olds: list[int],
     axis: charts.Scale,
     how: tuple[str, str, str],
+    names: tuple[list[str], list[str]],
+    *,
+    is_cut: bool,
 ) -> Bucket:
-    point, edges = found.points[index], found.period.edges()
+    point = found.points[index]
     is_future = point.start > found.period.now
-    is_cut = found.period.is_cut(edges[index], edges[index + 1])
     old = olds[index] if index < len(olds) else None
     return Bucket(
-        label=_label(found.period, edges, index),
+        label=names[0][index],
         x=round(charts.x(index, len(values)) * 100, 2),
         y=round(axis.y(values[index]) * 100, 2),
         counts=point.counts,
         value="" if is_future else write(values[index], *how),
         state="future" if is_future else "so far" if point.is_partial else "cut" if is_cut else "",
-        previous_label=""
-        if old is None
-        else _label(found.previous_period, found.previous_period.edges(), index),
+        previous_label="" if old is None else names[1][index],
         previous_value="" if old is None else write(old, *how),
         previous_y=None if old is None else round(axis.y(old) * 100, 2),
         change=None
