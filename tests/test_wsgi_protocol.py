@@ -338,6 +338,48 @@ def test_a_page_can_opt_out(way: str) -> None:
         assert request(middleware, path="/").body == INJECTED
 
 
+@pytest.mark.parametrize("when", ["before it starts", "while it renders"])
+@pytest.mark.parametrize(
+    "result", [[PAGE], (PAGE,), FileWrapper(io.BytesIO(PAGE))], ids=["list", "tuple", "file"]
+)
+def test_a_page_that_opts_out_passes_as_the_same_object(result: Any, when: str) -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        if when == "while it renders":
+            start_response("200 OK", HTML)
+        environ["dub_middleware.inject"] = False
+        if when == "before it starts":
+            start_response("200 OK", HTML)
+        return result
+
+    exchange = Exchange()
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/"}
+    assert DubMiddleware(app)(environ, exchange.start_response) is result
+    assert exchange.headers == HTML
+
+
+def test_a_page_that_opts_out_keeps_its_headers_where_they_go_before_its_bytes() -> None:
+    headers = [*HTML, ("Content-Length", str(len(PAGE))), ("ETag", '"v1"')]
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        environ["dub_middleware.inject"] = False
+        start_response("200 OK", headers)
+        yield b"" if environ["REQUEST_METHOD"] == "HEAD" else PAGE
+
+    for method in ("HEAD", "GET"):
+        assert checked_request(DubMiddleware, app, method=method).headers == headers
+
+
+@pytest.mark.parametrize("path", ["/x_y.css", "/a.css"], ids=["with an underscore", "without"])
+def test_a_tag_that_the_template_placed_further_on_is_found(path: str) -> None:
+    link = f'<link rel="stylesheet" href="{path}">'.encode() * 5
+    placed = PAGE.replace(b"<head>", b"<head>" + link + TAG)
+    middleware = DubMiddleware(answering([placed]))
+    assert [request(middleware).body for _ in range(2)] == [placed, placed]
+    without = PAGE.replace(b"<head>", b"<head>" + link)
+    middleware = DubMiddleware(answering([without]))
+    assert [request(middleware).body.count(TAG) for _ in range(2)] == [1, 1]
+
+
 def test_a_failing_opt_out_is_logged_and_the_page_passes(caplog: pytest.LogCaptureFixture) -> None:
     exchange = request(DubMiddleware(answering([PAGE]), inject=lambda environ: 1 // 0))
     assert (exchange.status, exchange.body) == ("200 OK", PAGE)

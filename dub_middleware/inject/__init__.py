@@ -48,8 +48,6 @@ class Injection:
         self._warned: set[str] = set()
         self.marker = marker
         self.beginnings = Beginnings(marker)
-        #: what becomes of a plain page that begins in a known way
-        self.at_once = self.beginnings.insert
 
     def tag_for(self, page: Page, headers: Headers, origin: Callable[[], str]) -> bytes | None:
         """Return the tag that *page* is to get, or None when it must go without: then the log says why, once.
@@ -114,7 +112,7 @@ class Rewriting:
             if self._stream is None:
                 if self._page.is_plain:
                     injection = self._injection
-                    out = injection.at_once(data, self._tag)
+                    out = injection.beginnings.insert(data, self._tag)
                     if out is not None:
                         self.is_settled = True
                         self.is_injected = out is not data

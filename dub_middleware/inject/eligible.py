@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 Headers = list[tuple[str, str]]
 
@@ -40,8 +41,6 @@ _KINDS = {
 class Page:
     """What the headers of an HTML response say; responses of one shape share one."""
 
-    #: what each header is, in their order
-    kinds: tuple[int, ...]
     has_charset: bool
     #: Content-Encoding, lower case; "" for none
     coding: str
@@ -74,11 +73,12 @@ class Page:
 
     def policies(self, headers: Headers) -> list[str]:
         """Return the values of every Content-Security-Policy that is enforced."""
-        return [value for kind, (_, value) in zip(self.kinds, headers, strict=True) if kind == _POLICY]
+        return [value for name, value in headers if _kind(name) == _POLICY]
 
     def _follow(self, headers: Headers, length: int | None) -> Headers:
         result: Headers = []
-        for index, (kind, (name, value)) in enumerate(zip(self.kinds, headers, strict=True)):
+        for index, (name, value) in enumerate(headers):
+            kind = _kind(name)
             if kind == _LENGTH:
                 if index == self.length_at and length is not None:
                     result.append((name, str(length)))
@@ -89,84 +89,61 @@ class Page:
         return result
 
 
-@dataclass(slots=True)
+def _kind(name: str) -> int:
+    return _KINDS.get(name.lower(), _OTHER)
+
+
 class _Shape:
-    """What the names of a response's headers tell, in their order; an app has few of them."""
+    """What the names of a response's headers tell, in their order."""
 
-    type_at: int
-    #: with a charset in the Content-Type
-    told: Page
-    #: without
-    untold: Page
-    #: kind and place of the headers whose values decide too
-    others: tuple[tuple[int, int], ...]
+    __slots__ = ("others", "pages", "told", "type_at", "untold")
 
-
-class _Shapes(dict[tuple[str, ...], "_Shape | None"]):
-    """Shapes by the names as apps spell them, None for what is never a page: one look-up for all headers."""
-
-    MOST = 1024
-
-    def __missing__(self, names: tuple[str, ...]) -> _Shape | None:
-        shape = _read_names(names)
-        if len(self) < self.MOST:
-            self[names] = shape
-        return shape
-
-
-def _read_names(names: tuple[str, ...]) -> _Shape | None:
-    kinds = tuple(_KINDS.get(name.lower(), _OTHER) for name in names)
-    if kinds.count(_TYPE) != 1 or _RANGE in kinds:
-        return None  # with two types nobody knows which one a browser takes
-    length_at = kinds.index(_LENGTH) if _LENGTH in kinds else -1
-    has_validators, has_policies = _VALIDATOR in kinds or kinds.count(_LENGTH) > 1, _POLICY in kinds
-    told, untold = (
-        Page(
-            kinds=kinds,
-            has_charset=has_charset,
-            coding="",
-            length_at=length_at,
-            has_validators=has_validators,
-            has_policies=has_policies,
-            is_plain=has_charset and not has_policies,
+    def __init__(self, kinds: list[int]) -> None:
+        self.type_at = kinds.index(_TYPE)
+        #: the page whose Content-Type names a charset, and the one whose does not
+        self.told, self.untold = (
+            Page(
+                has_charset=has_charset,
+                coding="",
+                length_at=kinds.index(_LENGTH) if _LENGTH in kinds else -1,
+                has_validators=_VALIDATOR in kinds or kinds.count(_LENGTH) > 1,
+                has_policies=_POLICY in kinds,
+                is_plain=has_charset and _POLICY not in kinds,
+            )
+            for has_charset in (True, False)
         )
-        for has_charset in (True, False)
-    )
-    others = tuple((kind, at) for at, kind in enumerate(kinds) if kind in (_CODING, _CACHE, _DISPOSITION))
-    return _Shape(kinds.index(_TYPE), told, untold, others)
+        #: by the whole Content-Type; None: not HTML
+        self.pages: dict[str, Page | None] = {}
+        #: kind and place of the headers whose values decide too
+        self.others = [(kind, at) for at, kind in enumerate(kinds) if kind in (_CODING, _CACHE, _DISPOSITION)]
 
 
-_shapes = _Shapes()
-
-
-class _Media(dict[str, "bool | None"]):
-    """Content-Type → whether it names a charset; None: not HTML."""
-
-    MOST = 256
-
-    def __missing__(self, value: str) -> bool | None:
-        has_charset = _read_media(value)
-        if len(self) < self.MOST:
-            self[value] = has_charset
-            if has_charset is None:
-                NOT_HTML.add(value)
-        return has_charset
-
-
-_media = _Media()
+# Apps answer in few shapes, and their pages have few types: two look-ups for all headers of a response.
+# None: never a page.
+_shapes: dict[tuple[str, ...], _Shape | None] = {}
+_MAX_SHAPES = 1024
+_MAX_TYPES = 64
+_name = itemgetter(0)
 #: values of Content-Type that were seen and are not HTML: an answer at a glance, not a complete one
 NOT_HTML: set[str] = set()
 
 
 def page(status: str, headers: Headers) -> Page | None:
     """Return the page that a response of *status* (``"200 OK"``) may be, or None to leave it alone."""
-    shape = _shapes[tuple([header[0] for header in headers])]
+    names = tuple(map(_name, headers))
+    try:
+        shape = _shapes[names]
+    except KeyError:
+        shape = _learn_shape(names)
     if shape is None:
         return None
-    has_charset = _media[headers[shape.type_at][1]]
-    if has_charset is None or (status != "200 OK" and _NO_PAGE.match(status)):
+    value = headers[shape.type_at][1]
+    try:
+        found = shape.pages[value]
+    except KeyError:
+        found = _learn_type(shape, value)
+    if found is None or (status != "200 OK" and _NO_PAGE.match(status)):
         return None
-    found = shape.told if has_charset else shape.untold
     if not shape.others:
         return found
     codings: list[str] = []
@@ -182,13 +159,28 @@ def page(status: str, headers: Headers) -> Page | None:
     return replace(found, coding=coding, is_plain=False)
 
 
-def _read_media(value: str) -> bool | None:
+def _learn_shape(names: tuple[str, ...]) -> _Shape | None:
+    kinds = [_kind(name) for name in names]
+    # with two types nobody knows which one a browser takes
+    shape = None if kinds.count(_TYPE) != 1 or _RANGE in kinds else _Shape(kinds)
+    if len(_shapes) < _MAX_SHAPES:
+        _shapes[names] = shape
+    return shape
+
+
+def _learn_type(shape: _Shape, value: str) -> Page | None:
     """Read a Content-Type (RFC 9110 §8.3.1): the media type before ``;``, then the charset."""
-    if value.partition(";")[0].strip().lower() != "text/html":
-        return None
-    found = _CHARSET.search(value)
-    label = ((found[1] or found[2] or "") if found else "").strip()
-    return bool(label) if _is_ascii_compatible(label) else None
+    found = None
+    if value.partition(";")[0].strip().lower() == "text/html":
+        charset = _CHARSET.search(value)
+        label = ((charset[1] or charset[2] or "") if charset else "").strip()
+        if _is_ascii_compatible(label):
+            found = shape.told if label else shape.untold
+    if len(shape.pages) < _MAX_TYPES:
+        shape.pages[value] = found
+    if found is None and len(NOT_HTML) < _MAX_TYPES:
+        NOT_HTML.add(value)
+    return found
 
 
 def _forbids(kind: int, value: str) -> bool:

@@ -20,12 +20,14 @@ class Beginning:
     Sound because a verdict depends on nothing behind the decisive token.
     """
 
-    __slots__ = ("at", "last", "prefix")
+    __slots__ = ("at", "last", "prefix", "until")
 
     def __init__(self, prefix: bytes, at: int) -> None:
         #: everything up to and including the decisive token
         self.prefix = prefix
         self.at = at
+        #: how far a tag that the template already has is looked for
+        self.until = at + MARKER_WINDOW
         #: a tag, and the prefix with that tag in it
         self.last = b"", prefix
 
@@ -61,7 +63,7 @@ class Beginnings:
             size = len(prefix)
             if data[:size] == prefix:  # startswith() takes longer to read its arguments
                 at = beginning.at
-                if self._seldom in data[at : at + MARKER_WINDOW] and has_tag(data, at, self._marker):
+                if self._seldom in data[at : beginning.until] and has_tag(data, at, self._marker):
                     return data
                 last, tagged = beginning.last
                 if last is not tag:

@@ -1,22 +1,14 @@
-"""The middleware for WSGI apps, exactly as PEP 3333 wants it.
-
-Responses that are not ours to touch pass as the same objects, so that servers keep their fast paths
-(``wsgi.file_wrapper``, ``len()`` of a list). Inside a visitor's request a failure of our own is logged and
-never becomes the app's.
-"""
+"""One response between an app and its server, step by step as PEP 3333 lets the app take them."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from contextvars import Token
 from itertools import chain
-from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Literal
 
 from dub_middleware.capture import query_click_id
-from dub_middleware.config import Config
 from dub_middleware.inject import (
     NOT_HTML,
     Headers,
@@ -26,88 +18,23 @@ from dub_middleware.inject import (
     with_cookies,
     with_weak_validator,
 )
-from dub_middleware.site import INJECT_KEY, Site
-from dub_middleware.visit import ENVIRON_KEY, Arriving, Visit, enter, leave
+from dub_middleware.site import INJECT_KEY
+from dub_middleware.visit import ENVIRON_KEY, Visit, leave
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from dub_middleware.wsgi import DubMiddleware
 
     Write = Callable[[bytes], object]
 
 logger = logging.getLogger("dub_middleware")
 
-_NOT_BEGUN: Page | Literal[False] | None = None
+#: what `Exchange.page` is to begin with
+NOT_BEGUN: Page | Literal[False] | None = None
 
 
-class DubMiddleware:
-    """Wrap a WSGI app: keep the click id, put the script into its pages, serve both from its own origin.
-
-    *options* are the fields of `Config`; given beside *config* they are laid over it.
-
-    Raises:
-        ConfigError: an option is unknown or wrong.
-    """
-
-    def __init__(self, app: WSGIApplication, config: Config | None = None, **options: Any) -> None:
-        self.app = app
-        self.config = Config.of(config, options)
-        self.site = Site(self.config)
-        self.script = self.site.script
-        self.injection = self.site.injection
-        self._prefix = self.site.prefix
-        #: for a page about which there is nothing to ask
-        self.constant_tag = self.injection.tag if self.config.inject is True else None
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        try:
-            path = environ["SCRIPT_NAME"] + environ["PATH_INFO"]  # mounted or not, what the browser asks for
-            query = environ["QUERY_STRING"]
-        except KeyError:  # a server may leave out what is empty
-            path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-            query = environ.get("QUERY_STRING", "")
-        if self._prefix in path and path.startswith(self._prefix):  # nothing there reaches the app
-            return self._answer(environ, start_response, path[len(self._prefix) :])
-        app = self.app
-        visit = Arriving()
-        visit._environ = environ if query else None
-        visit._cookies = environ.get("HTTP_COOKIE", "")
-        visit._config = self.config
-        if environ.setdefault(ENVIRON_KEY, visit) is not visit:  # another one is around us and does it all
-            return app(environ, start_response)
-        exchange = _Exchange()  # filled here: every request makes one, and a call costs as much again
-        exchange.environ = environ
-        exchange.start_response = start_response
-        exchange.middleware = self
-        exchange.query = query
-        exchange.page = _NOT_BEGUN
-        token = enter(visit)
-        try:
-            result = app(environ, exchange.begin)
-        except BaseException:
-            leave(token)
-            raise
-        if type(result) is list or type(result) is tuple:
-            leave(token)
-            return exchange.settle(result) if exchange.page else result
-        if exchange.page is False and type(result) is not GeneratorType:
-            leave(token)
-            return result
-        return _Body(result, exchange, token)
-
-    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse, tail: str) -> list[bytes]:
-        """Answer for the script and the relay."""
-        status, headers, body = self.site.answer(environ, tail, environ["wsgi.input"])
-        start_response(status, list(headers))
-        return [body]
-
-    def tag_for(self, environ: WSGIEnvironment, found: Page, headers: Headers) -> bytes | None:
-        """Return the tag for a page of *headers*, None when it is to go without."""
-        if not self.site.wants_tag(environ):
-            return None
-        return self.injection.tag_for(found, headers, lambda: _origin(environ))
-
-
-class _Exchange:
+class Exchange:
     """One response on its way from the app to the server; the headers of a page wait for its first bytes.
 
     `begin` and `write` are what the app calls (PEP 3333: ``start_response`` and "The write() Callable").
@@ -147,7 +74,7 @@ class _Exchange:
             name, value = headers[0]
             if value in NOT_HTML and name == "Content-Type":
                 self.page = False
-                start_response = self.start_response
+                start_response = self.start_response  # self.start_response() would look for a method first
                 return start_response(status, headers)
         is_told = False
         if self.page is not None:
@@ -164,7 +91,7 @@ class _Exchange:
             found = page(status, headers)
             if found is not None:
                 tag = self.middleware.constant_tag
-                if tag is None or not found.is_plain or environ.get(INJECT_KEY) is False:
+                if tag is None or not found.is_plain:
                     tag = self.middleware.tag_for(environ, found, headers)
             elif status.startswith("304"):
                 headers = with_weak_validator(headers, environ.get("HTTP_IF_NONE_MATCH", ""))
@@ -174,7 +101,10 @@ class _Exchange:
         self._status, self._headers, self._exc_info = status, headers, exc_info
         if found is None or tag is None:
             return self._commit(headers)
-        if environ["REQUEST_METHOD"] == "HEAD":  # there will be no first bytes
+        is_head = environ["REQUEST_METHOD"] == "HEAD"  # there will be no first bytes
+        if (is_head or is_told) and environ.get(INJECT_KEY) is False:
+            return self._commit(headers)
+        if is_head:
             return self._commit(found.rewritten(headers, None))
         self.page = found
         self._tag = tag
@@ -193,7 +123,8 @@ class _Exchange:
         if self._rewriting is not None:
             return self._rewriting.feed(data)
         rewriting = self._rewrite()
-        self._heed_view(rewriting)
+        if self.environ.get(INJECT_KEY) is False:  # the view said so while it rendered the page
+            rewriting.skip()
         out = rewriting.feed(data)
         self._commit(rewriting.headers())
         return out
@@ -210,17 +141,19 @@ class _Exchange:
         """Whether the bytes that follow need nothing of us."""
         return not self.page or (self._rewriting is not None and self._rewriting.is_settled)
 
-    def settle(self, items: list[bytes] | tuple[bytes, ...]) -> list[bytes]:
+    def settle(self, items: list[bytes] | tuple[bytes, ...]) -> list[bytes] | tuple[bytes, ...]:
         """Return the whole of a page that is all there, as many items as the app's: servers count them."""
         found, is_first = self.page, self._rewriting is None
-        if found and found.is_plain and is_first and len(items) == 1 and self._exc_info is None:
+        if is_first and self.environ.get(INJECT_KEY) is False:
+            self.let_go()
+            return items
+        if is_first and found and found.is_plain and len(items) == 1 and self._exc_info is None:
             # the common case, and a short cut through `Rewriting`
             data, headers, out = items[0], self._headers, None
             try:
-                if self.environ.get(INJECT_KEY) is not False:
-                    out = self.middleware.injection.at_once(data, self._tag)
-                    if out is not None and out is not data:
-                        headers = found.rewritten(headers, len(out))
+                out = self.middleware.injection.beginnings.insert(data, self._tag)
+                if out is not None and out is not data:
+                    headers = found.rewritten(headers, len(out))
             except Exception:
                 logger.exception("A page goes the long way.")
                 out = None
@@ -229,8 +162,6 @@ class _Exchange:
                 start_response(self._status, headers)
                 return [out]
         rewriting = self._rewriting or self._rewrite()
-        if is_first:
-            self._heed_view(rewriting)
         parts = [rewriting.feed(item) for item in items]
         tail = rewriting.close()
         if tail:
@@ -239,10 +170,11 @@ class _Exchange:
             self._commit(rewriting.headers(sum(map(len, parts))))
         return parts
 
-    def _heed_view(self, rewriting: Rewriting) -> None:
-        """Leave the page alone if the view said so while it was rendered."""
-        if self.environ.get(INJECT_KEY) is False:
-            rewriting.skip()
+    def let_go(self) -> None:
+        """Send the headers of a page as they are, for the page is not to be touched."""
+        if self._rewriting is None:
+            self._commit(self._headers)
+            self.page = False
 
     def _rewrite(self) -> Rewriting:
         assert self.page
@@ -260,12 +192,12 @@ class _Exchange:
         return self._write
 
 
-class _Body:
+class Body:
     """The app's iterable, one item out per item in; the visit is the current one until it is closed."""
 
     __slots__ = ("_exchange", "_result", "_token")
 
-    def __init__(self, result: Iterable[bytes], exchange: _Exchange, token: Token[Visit]) -> None:
+    def __init__(self, result: Iterable[bytes], exchange: Exchange, token: Token[Visit]) -> None:
         self._result = result
         self._exchange = exchange
         self._token = token
@@ -292,8 +224,10 @@ class _Body:
             if close is not None:
                 close()
         finally:
-            with suppress(ValueError):  # closed in another context than it was made in
+            try:  # noqa: SIM105 - suppress() would be the dearest line of a stream
                 leave(self._token)
+            except ValueError:  # closed in another context than it was made in
+                pass
 
 
 def _with_click(environ: WSGIEnvironment, headers: Headers) -> Headers:
@@ -302,8 +236,3 @@ def _with_click(environ: WSGIEnvironment, headers: Headers) -> Headers:
         return headers
     cookies = environ[ENVIRON_KEY].capture.cookies
     return with_cookies(headers, cookies) if cookies else headers
-
-
-def _origin(environ: WSGIEnvironment) -> str:
-    host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
-    return f"{environ['wsgi.url_scheme']}://{host}"
