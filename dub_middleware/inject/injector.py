@@ -68,8 +68,7 @@ class Beginnings:
                 last, tagged = beginning.last
                 if last is not tag:
                     tagged = beginning.tagged(tag)
-                # of a long page there is to be a single copy
-                return tagged + data[size:] if len(data) < 8192 else data.replace(prefix, tagged, 1)
+                return data.replace(prefix, tagged, 1)  # with a single copy of the page
         return None
 
 

@@ -101,16 +101,16 @@ class Exchange:
         self._status, self._headers, self._exc_info = status, headers, exc_info
         if found is None or tag is None:
             return self._commit(headers)
-        is_head = environ["REQUEST_METHOD"] == "HEAD"  # there will be no first bytes
-        if (is_head or is_told) and environ.get(INJECT_KEY) is False:
-            return self._commit(headers)
-        if is_head:
-            return self._commit(found.rewritten(headers, None))
-        self.page = found
         self._tag = tag
         self._rewriting = None
-        if is_told:
-            self._commit(self._rewrite().headers())
+        if is_told or environ["REQUEST_METHOD"] == "HEAD":  # the headers cannot wait for bytes
+            if environ.get(INJECT_KEY) is False:
+                return self._commit(headers)
+            write = self._commit(found.rewritten(headers, None))
+            if environ["REQUEST_METHOD"] == "HEAD":
+                return write
+            self._rewrite(found)
+        self.page = found
         return self.write
 
     def write(self, data: bytes) -> None:
@@ -122,7 +122,8 @@ class Exchange:
         """Return what goes out for *data*; before the first bytes go the headers."""
         if self._rewriting is not None:
             return self._rewriting.feed(data)
-        rewriting = self._rewrite()
+        assert self.page
+        rewriting = self._rewrite(self.page)
         if self.environ.get(INJECT_KEY) is False:  # the view said so while it rendered the page
             rewriting.skip()
         out = rewriting.feed(data)
@@ -144,10 +145,11 @@ class Exchange:
     def settle(self, items: list[bytes] | tuple[bytes, ...]) -> list[bytes] | tuple[bytes, ...]:
         """Return the whole of a page that is all there, as many items as the app's: servers count them."""
         found, is_first = self.page, self._rewriting is None
+        assert found
         if is_first and self.environ.get(INJECT_KEY) is False:
             self.let_go()
             return items
-        if is_first and found and found.is_plain and len(items) == 1 and self._exc_info is None:
+        if is_first and found.is_plain and len(items) == 1 and self._exc_info is None:
             # the common case, and a short cut through `Rewriting`
             data, headers, out = items[0], self._headers, None
             try:
@@ -161,7 +163,7 @@ class Exchange:
                 start_response = self.start_response
                 start_response(self._status, headers)
                 return [out]
-        rewriting = self._rewriting or self._rewrite()
+        rewriting = self._rewriting or self._rewrite(found)
         parts = [rewriting.feed(item) for item in items]
         tail = rewriting.close()
         if tail:
@@ -176,9 +178,8 @@ class Exchange:
             self._commit(self._headers)
             self.page = False
 
-    def _rewrite(self) -> Rewriting:
-        assert self.page
-        rewriting = Rewriting(self.middleware.injection, self.page, self._headers, self._tag)
+    def _rewrite(self, found: Page) -> Rewriting:
+        rewriting = Rewriting(self.middleware.injection, found, self._headers, self._tag)
         self._rewriting = rewriting
         return rewriting
 
