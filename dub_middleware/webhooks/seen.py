@@ -115,3 +115,8 @@ class _Table:
         self.database.execute("PRAGMA journal_mode = WAL")
         self.database.execute(TABLE)
         self.database.execute("CREATE INDEX IF NOT EXISTS seen_at ON seen (at)")
+
+    def __del__(self) -> None:
+        # an app that nobody closed: Python 3.13 warns of connections that end by themselves
+        if hasattr(self, "database"):
+            self.database.close()

@@ -53,6 +53,11 @@ class Connections:
                 cursor.connection.close()
             self.opened.clear()
 
+    def __del__(self) -> None:
+        # an outbox that nobody closed: Python 3.13 warns of connections that end by themselves
+        for cursor in self.opened.values():
+            cursor.connection.close()
+
 
 def patiently(cursor: sqlite3.Cursor, statement: str, values: Sequence[object] = ()) -> None:
     """Run what begins a transaction; wait while another process is in one."""
