@@ -43,6 +43,13 @@ def test_a_wrapped_app_passes() -> None:
     assert "\x1b" not in told.stdout
 
 
+def test_a_sealed_capture_sets_two_cookies_and_passes() -> None:
+    with serving(DubMiddleware(page, secret_key="k" * 32)) as url:
+        told = run("verify", url)
+    assert told.returncode == 0, told
+    assert "Set-Cookie: dub_id=test;" in told.stdout
+
+
 def test_a_bare_app_fails_and_is_told_what_to_do() -> None:
     with serving(page) as url:
         told = run("verify", url)

@@ -72,7 +72,8 @@ class HTTPClient:
         except BaseException:
             _discard(response)
             raise
-        received = {name.lower(): value for name, value in response.headers.items()}
+        # looked up, because `items` has each header of a repeated name by itself
+        received = {name.lower(): response.headers[name] for name in response.headers}
         return Answer(response.status, received, content)
 
     def close(self) -> None:
