@@ -137,3 +137,37 @@ def _address(log: Path) -> str:
 def _get(url: str) -> str:
     with urllib.request.urlopen(url, timeout=30) as response:
         return str(response.read().decode())
+
+
+BEGINNING = """
+import os, sys
+from dub_middleware.conversions import Conversions
+from dub_middleware.testing import RecordingDestination
+
+def begin(outbox, go):
+    conversions = Conversions(RecordingDestination(), outbox=outbox, durability="process", deliver=False)
+    os.read(go, 1)
+    receipt = conversions.track_lead(customer_external_id="42", click_id="abc")
+    os._exit(0 if receipt.storage == "stored" else 1)
+
+def together(outbox):
+    wait, go = os.pipe()
+    children = []
+    for _ in range(6):
+        children.append(os.fork())
+        if children[-1] == 0:
+            os.close(go)
+            begin(outbox, wait)
+    os.close(wait)
+    os.close(go)
+    return sum(os.waitpid(child, 0)[1] != 0 for child in children)
+
+print(sum(together(f"sqlite:///{sys.argv[1]}/{n}.db") for n in range(40)))
+"""
+
+
+def test_processes_that_begin_a_file_at_the_same_moment_all_store(tmp_path: Path) -> None:
+    """The workers of a fresh installation get their first requests together."""
+    program = [sys.executable, "-c", BEGINNING, str(tmp_path)]
+    refused = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (refused.stdout, refused.stderr) == ("0\n", "")

@@ -22,7 +22,6 @@ from dub_middleware.conversions.outbox.rows import NewRow
 from dub_middleware.conversions.outbox.schema import VERSION, VERSION_TABLE
 from dub_middleware.conversions.outbox.sql import SQLOutbox, stored_version, to_values
 from dub_middleware.conversions.outbox.sqlite_connections import (
-    BUSY,
     Connections,
     Side,
     close_before_fork,
@@ -155,35 +154,37 @@ class SQLiteOutbox(SQLOutbox):
     def _open(self, process: Connections, side: Side) -> sqlite3.Cursor:
         is_new = not self._is_memory and not os.path.exists(self._path)
         # autocommit: BEGIN and COMMIT are ours
-        connection = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
+        cursor = connection.cursor()
         try:
             if is_new:
                 # Whatever the umask: the rows hold personal data. Not by opening the file ourselves:
                 # to close any descriptor of it would drop the locks of every connection of this process.
                 os.chmod(self._path, 0o600)
-            self._configure(connection, side)
+            self._configure(cursor, side)
             process.inode = sqlite_file.inode(self._path)
-            connection.execute("BEGIN IMMEDIATE")
+            patiently(cursor, "BEGIN IMMEDIATE")
             execute: Execute = lambda statement, values=(): connection.execute(statement, values).fetchall()  # noqa: E731
             self._upgrade(execute, _version(execute))
             connection.execute("COMMIT")
-            connection.execute("PRAGMA busy_timeout = 0")  # from here on `patiently` does the waiting
         except BaseException:
             connection.close()
             raise
-        return connection.cursor()
+        return cursor
 
-    def _configure(self, connection: sqlite3.Connection, side: Side) -> None:
+    def _configure(self, cursor: sqlite3.Cursor, side: Side) -> None:
         synchronous = self._synchronous if side == "front" else "NORMAL"
         if self._is_memory:
             return
-        connection.execute(f"PRAGMA page_size = {PAGE}")  # of a file that is new
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        patiently(cursor, f"PRAGMA page_size = {PAGE}")  # of a file that is new
+        # of two processes that begin a file SQLite refuses one at once, whatever its timeout
+        patiently(cursor, "PRAGMA journal_mode = WAL")
+        patiently(cursor, f"PRAGMA synchronous = {synchronous}")
         if side == "front":
-            connection.execute("PRAGMA wal_autocheckpoint = 0")
-            (page,) = connection.execute("PRAGMA page_size").fetchone()
-            connection.execute(f"PRAGMA max_page_count = {max(1, self._most_bytes() // page)}")
+            patiently(cursor, "PRAGMA wal_autocheckpoint = 0")
+            patiently(cursor, "PRAGMA page_size")
+            (page,) = cursor.fetchone()
+            patiently(cursor, f"PRAGMA max_page_count = {max(1, self._most_bytes() // page)}")
 
     # -- trouble -------------------------------------------------------------------------------
 
