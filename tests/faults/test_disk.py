@@ -101,7 +101,7 @@ def test_a_full_outbox_refuses_the_new_and_keeps_the_old(
     errors: list[DubError] = []
     store = open_outbox(outbox, durability="process", max_bytes=300_000)
     web = client(segment, outbox=store, on_error=errors.append)
-    receipts = track(web, 1700)
+    receipts = track(web, 3000)
     refused = {receipt.id for receipt in receipts if receipt.storage == "refused"}
     assert {"stored", "in_memory", "refused"} == {receipt.storage for receipt in receipts}
     assert len([error for error in errors if "was lost: outbox and memory are full" in str(error)]) == len(
