@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "dub_middleware"
 
-FOUNDATION = {"errors", "personal", "config", "process"}
+FOUNDATION = {"errors", "personal", "config", "process", "patience"}
 REQUEST = FOUNDATION | {"cookies", "capture", "inject", "script", "visit"}
 ADAPTERS = REQUEST | {"relay", "site", "wsgi", "asgi", "conversions", "webhooks"}
 
@@ -21,6 +21,7 @@ DRAWING: dict[str, set[str]] = {
     "personal": set(),
     "errors": {"personal"},
     "process": set(),
+    "patience": set(),
     "records": set(),
     "rules": {"errors"},
     "config": {"errors", "rules"},

@@ -9,9 +9,11 @@ import time
 from typing import Literal, Protocol, runtime_checkable
 
 from dub_middleware.errors import ConfigError
+from dub_middleware.patience import patiently
 from dub_middleware.process import PerProcess
 
 DAY = 86_400.0  # seconds
+WAIT = 5.0  # seconds for another process that uses the file
 PURGE_EVERY = 100
 TABLE = "CREATE TABLE IF NOT EXISTS seen (id TEXT PRIMARY KEY, is_done INTEGER NOT NULL, at REAL NOT NULL)"
 SURPLUS = "DELETE FROM seen WHERE id IN (SELECT id FROM seen ORDER BY at DESC LIMIT -1 OFFSET ?)"
@@ -111,8 +113,8 @@ class _Table:
     def __init__(self, path: str) -> None:
         self.lock = threading.Lock()
         self.begun = 0
-        self.database = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
-        self.database.execute("PRAGMA journal_mode = WAL")
+        self.database = sqlite3.connect(path, timeout=WAIT, isolation_level=None, check_same_thread=False)
+        patiently(self.database, WAIT, "PRAGMA journal_mode = WAL")
         self.database.execute(TABLE)
         self.database.execute("CREATE INDEX IF NOT EXISTS seen_at ON seen (at)")
 

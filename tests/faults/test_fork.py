@@ -139,35 +139,56 @@ def _get(url: str) -> str:
         return str(response.read().decode())
 
 
-BEGINNING = """
+TOGETHER = """
 import os, sys
-from dub_middleware.conversions import Conversions
-from dub_middleware.testing import RecordingDestination
 
-def begin(outbox, go):
-    conversions = Conversions(RecordingDestination(), outbox=outbox, durability="process", deliver=False)
-    os.read(go, 1)
-    receipt = conversions.track_lead(customer_external_id="42", click_id="abc")
-    os._exit(0 if receipt.storage == "stored" else 1)
-
-def together(outbox):
+def together(path):
     wait, go = os.pipe()
     children = []
     for _ in range(6):
         children.append(os.fork())
         if children[-1] == 0:
             os.close(go)
-            begin(outbox, wait)
+            os.read(wait, 1)
+            begin(path)
+            os._exit(0)
     os.close(wait)
     os.close(go)
     return sum(os.waitpid(child, 0)[1] != 0 for child in children)
 
-print(sum(together(f"sqlite:///{sys.argv[1]}/{n}.db") for n in range(40)))
+print(sum(together(f"{sys.argv[1]}/{n}.db") for n in range(int(sys.argv[2]))))
 """
 
+BEGIN = {
+    "outbox": """
+from dub_middleware.conversions import Conversions
+from dub_middleware.testing import RecordingDestination
 
-def test_processes_that_begin_a_file_at_the_same_moment_all_store(tmp_path: Path) -> None:
-    """The workers of a fresh installation get their first requests together."""
-    program = [sys.executable, "-c", BEGINNING, str(tmp_path)]
+def begin(path):
+    outbox = f"sqlite:///{path}"
+    conversions = Conversions(RecordingDestination(), outbox=outbox, durability="process", deliver=False)
+    assert conversions.track_lead(customer_external_id="42", click_id="abc").storage == "stored"
+""",
+    "webhooks": """
+from dub_middleware.webhooks import WebhookApp
+
+def begin(path):
+    WebhookApp("whsec_x", print, seen=path)
+""",
+    "server": """
+from dub_middleware.server import create_app
+
+def begin(path):
+    create_app(f"sqlite:///{path}").close()
+""",
+}
+
+
+@pytest.mark.parametrize(("kind", "files"), [("outbox", 40), ("webhooks", 60), ("server", 5)])
+def test_processes_that_begin_a_file_at_the_same_moment_all_store(
+    tmp_path: Path, kind: str, files: int
+) -> None:
+    """The workers of a fresh installation start together and get their first requests together."""
+    program = [sys.executable, "-c", BEGIN[kind] + TOGETHER, str(tmp_path), str(files)]
     refused = subprocess.run(program, capture_output=True, text=True, check=False)
     assert (refused.stdout, refused.stderr) == ("0\n", "")

@@ -25,13 +25,14 @@ from dub_middleware.conversions.outbox.sqlite_connections import (
     Connections,
     Side,
     close_before_fork,
-    patiently,
 )
 from dub_middleware.errors import OutboxError
+from dub_middleware.patience import patiently
 from dub_middleware.process import PerProcess
 
 logger = logging.getLogger("dub_middleware.outbox")
 
+BUSY = 0.25  # seconds that a transaction waits for another process
 PAGE = 2048  # bytes: what a commit of one row writes, and sums up; with half of that few rows would fit
 SYNCHRONOUS = {"power": "FULL", "process": "NORMAL"}
 
@@ -88,7 +89,7 @@ class SQLiteOutbox(SQLOutbox):
         process = self._process()
         process.acquire("front")
         try:
-            patiently(self._cursor(process, "front"), self.insert, to_values(rows[0], self._clock()))
+            patiently(self._cursor(process, "front"), BUSY, self.insert, to_values(rows[0], self._clock()))
         except (sqlite3.Error, OSError) as error:
             self._translate(process, error)
         finally:
@@ -119,7 +120,7 @@ class SQLiteOutbox(SQLOutbox):
     @contextlib.contextmanager
     def _transaction(self, side: Side, begin: str = "BEGIN IMMEDIATE") -> Iterator[Execute]:
         with self._connected(side) as cursor:
-            patiently(cursor, begin)
+            patiently(cursor, BUSY, begin)
             try:
                 yield lambda statement, values=(): cursor.execute(statement, values).fetchall()
                 cursor.execute("COMMIT")
@@ -163,7 +164,7 @@ class SQLiteOutbox(SQLOutbox):
                 os.chmod(self._path, 0o600)
             self._configure(cursor, side)
             process.inode = sqlite_file.inode(self._path)
-            patiently(cursor, "BEGIN IMMEDIATE")
+            patiently(cursor, BUSY, "BEGIN IMMEDIATE")
             execute: Execute = lambda statement, values=(): connection.execute(statement, values).fetchall()  # noqa: E731
             self._upgrade(execute, _version(execute))
             connection.execute("COMMIT")
@@ -176,15 +177,13 @@ class SQLiteOutbox(SQLOutbox):
         synchronous = self._synchronous if side == "front" else "NORMAL"
         if self._is_memory:
             return
-        patiently(cursor, f"PRAGMA page_size = {PAGE}")  # of a file that is new
-        # of two processes that begin a file SQLite refuses one at once, whatever its timeout
-        patiently(cursor, "PRAGMA journal_mode = WAL")
-        patiently(cursor, f"PRAGMA synchronous = {synchronous}")
+        patiently(cursor, BUSY, f"PRAGMA page_size = {PAGE}")  # of a file that is new
+        patiently(cursor, BUSY, "PRAGMA journal_mode = WAL")
+        patiently(cursor, BUSY, f"PRAGMA synchronous = {synchronous}")
         if side == "front":
-            patiently(cursor, "PRAGMA wal_autocheckpoint = 0")
-            patiently(cursor, "PRAGMA page_size")
-            (page,) = cursor.fetchone()
-            patiently(cursor, f"PRAGMA max_page_count = {max(1, self._most_bytes() // page)}")
+            patiently(cursor, BUSY, "PRAGMA wal_autocheckpoint = 0")
+            (page,) = patiently(cursor, BUSY, "PRAGMA page_size").fetchone()
+            patiently(cursor, BUSY, f"PRAGMA max_page_count = {max(1, self._most_bytes() // page)}")
 
     # -- trouble -------------------------------------------------------------------------------
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-import random
 import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Sequence
 from typing import Literal
 
 from dub_middleware.process import PerProcess
 
-BUSY = 0.25  # seconds that a transaction waits for another process
-BUSY_STEP = (0.0001, 0.001)  # seconds between two tries; SQLite's own steps grow to 100 ms and starve some
 YIELD = 0.05  # seconds that the worker lets callers go first
 FORK_PATIENCE = 5.0
 
@@ -57,21 +53,6 @@ class Connections:
         # an outbox that nobody closed: Python 3.13 warns of connections that end by themselves
         for cursor in self.opened.values():
             cursor.connection.close()
-
-
-def patiently(cursor: sqlite3.Cursor, statement: str, values: Sequence[object] = ()) -> None:
-    """Run what begins a transaction; wait while another process is in one."""
-    deadline = None
-    while True:
-        try:
-            cursor.execute(statement, values)
-            return
-        except sqlite3.OperationalError as error:
-            now = time.monotonic()
-            deadline = deadline or now + BUSY
-            if now > deadline or "locked" not in str(error):
-                raise
-            time.sleep(random.uniform(*BUSY_STEP))
 
 
 # -- fork ------------------------------------------------------------------------------------------

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import sqlite3
 import time
 from typing import Any
 
 import sqlalchemy as sa
 
 from dub_middleware.errors import StoreError
+from dub_middleware.patience import patiently
 from dub_middleware.server.store import metadata
 
 BUSY_TIMEOUT = 5000  # milliseconds that a writer waits for another one
-BUSY_PAUSES = (0.0002, 0.0005, 0.001)  # seconds between attempts to begin; the last one again and again
 READ_LIMIT = 10  # seconds that a transaction may read
 STEPS = 50_000  # of SQLite's machine between two looks at the clock: some milliseconds
 JOURNAL_LIMIT = 64 * 1024 * 1024  # bytes that the WAL file shrinks back to
@@ -59,19 +57,8 @@ def writers(url: sa.URL) -> sa.Engine:
 
 
 def begin_immediate(raw: Any) -> None:
-    """Begin to write as soon as no other process does.
-
-    SQLite itself would sleep up to a tenth of a second between two attempts, while the file lies idle.
-    """
-    deadline = time.monotonic() + BUSY_TIMEOUT / 1000
-    for attempt in itertools.count():
-        try:
-            raw.execute("BEGIN IMMEDIATE")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-        time.sleep(BUSY_PAUSES[min(attempt, len(BUSY_PAUSES) - 1)])
+    """Begin to write as soon as no other process does."""
+    patiently(raw, BUSY_TIMEOUT / 1000, "BEGIN IMMEDIATE")
 
 
 def sync(log: str) -> None:
@@ -99,7 +86,7 @@ def _engine(url: sa.URL, **pool: int) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, record: sa.PoolProxiedConnection) -> None:
         connection.isolation_level = None  # BEGIN is ours
-        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        mode = patiently(connection, BUSY_TIMEOUT / 1000, "PRAGMA journal_mode = WAL").fetchone()[0]
         for pragma in (
             f"journal_size_limit = {JOURNAL_LIMIT}",
             # where the file system has no WAL, the commit itself has to sync
