@@ -221,6 +221,20 @@ def failing(then: Headers, body: bytes, *, first: list[bytes], headers: Headers 
     return app
 
 
+def test_an_error_may_be_written_with_the_function_of_the_page_it_replaces() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        write = start_response("200 OK", HTML)
+        try:
+            raise LookupError
+        except LookupError:
+            start_response("500 Internal Server Error", [("Content-Type", "text/plain")], sys.exc_info())
+        write(b"Sorry.")  # servers give the same one each time
+        return []
+
+    exchange = request(DubMiddleware(app))
+    assert (exchange.status, exchange.body) == ("500 Internal Server Error", b"Sorry.")
+
+
 @pytest.mark.parametrize("first", [[], [b""]], ids=["nothing sent", "an empty item sent"])
 @pytest.mark.parametrize("headers", [HTML, JSON], ids=["from html", "from json"])
 def test_an_error_page_replaces_a_page_that_has_not_begun(first: list[bytes], headers: Headers) -> None:

@@ -114,9 +114,8 @@ class Exchange:
         return self.write
 
     def write(self, data: bytes) -> None:
-        if self.page:
-            out = self.feed(data)
-            self._write(out)
+        out = self.feed(data) if self.page else data
+        self._write(out)
 
     def feed(self, data: bytes) -> bytes:
         """Return what goes out for *data*; before the first bytes go the headers."""
