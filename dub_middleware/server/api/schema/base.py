@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -41,7 +42,7 @@ class Issue(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Schema:
+class Schema(ABC):
     """Parse one value, and describe it.
 
     ``default`` is used when the value is missing; a default of None allows null as well.
@@ -94,11 +95,13 @@ class Schema:
     def may_be_missing(self) -> bool:
         return self.optional or self.default is not REQUIRED
 
+    @abstractmethod
     def _parse(self, value: Any) -> Any:
-        raise NotImplementedError
+        """Return what a value that is there and not null means. Raises `Issue`."""
 
+    @abstractmethod
     def _openapi(self, components: dict[str, Any] | None) -> dict[str, Any]:
-        raise NotImplementedError
+        """Return the JSON Schema of what the class adds."""
 
     def _wrong_type(self, expected: str, value: Any) -> Issue:
         return Issue(
