@@ -72,7 +72,7 @@ def _check(client: HTTPClient, url: str) -> Report:
         location = answer.headers.get("location")
         if not (300 <= answer.status < 400 and location):
             break
-        target = urljoin(hops[-1], location).partition("#")[0]
+        target = _with_path(urljoin(hops[-1], location).partition("#")[0])
         if len(hops) > MAX_HOPS or not target.startswith(("http://", "https://")):
             return Report(url, problem=f"It redirects on and on, last to {target}.", hops=tuple(hops))
         hops.append(target)
@@ -89,7 +89,13 @@ def _check(client: HTTPClient, url: str) -> Report:
 def _landing(url: str) -> str:
     """The page as a short link leads there: of two click ids the first counts."""
     base, _, query = url.partition("#")[0].partition("?")
-    return f"{base}?dub_id={TEST_ID}" + (f"&{query}" if query else "")
+    return f"{_with_path(base)}?dub_id={TEST_ID}" + (f"&{query}" if query else "")
+
+
+def _with_path(url: str) -> str:
+    """A URL as browsers show it: a host is not the end of one."""
+    base, mark, query = url.partition("?")
+    return url if "/" in base.partition("://")[2] else f"{base}/{mark}{query}"
 
 
 def _tag_check(answer: Answer, page: _Page) -> Check:

@@ -91,6 +91,8 @@ class TestLinks:
             ["go.localhost:8787/a", "2", "1", "2"],
             ["go.localhost:8787/b", "1", "1", "1"],
         ]
+        end = head.index("clicks") + len("clicks")
+        assert [row[:end].split()[-1] for row in rows] == ["2", "1"], "numbers end where their head does"
         assert [link["key"] for link in json.loads(run("links", "list", "--search", "/b", "--json"))] == ["b"]
         assert run("links", "list", "--search", "nothing") == "No links.\n"
 

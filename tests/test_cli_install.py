@@ -61,7 +61,10 @@ def test_a_bare_app_fails_and_is_told_what_to_do() -> None:
 def test_this_machine_is_asked_by_http_when_nothing_is_said() -> None:
     with serving(DubMiddleware(page)) as url:
         told = run("verify", url.removeprefix("http://"))
+        other = run("verify", f"{url}?plan=a")
     assert told.returncode == 0, told
+    assert told.stdout.startswith(f"{url}/?dub_id=test\n")
+    assert other.stdout.startswith(f"{url}/?dub_id=test&plan=a\n")
 
 
 def test_a_script_that_does_not_load_is_a_failure() -> None:

@@ -10,6 +10,7 @@ from dub_middleware.cli.remote import Remote, add_arguments
 from dub_middleware.cli.terminal import print_table
 from dub_middleware.cli.usage import whole
 
+_COUNTS = ("clicks", "leads", "sales")
 _UTM = ("source", "medium", "campaign", "term", "content")
 
 
@@ -77,11 +78,11 @@ def _list(remote: Remote, args: argparse.Namespace) -> int:
     elif not links:
         print("No links.")
     else:
-        head = ("short link", "clicks", "leads", "sales", "destination")
-        print_table(head, [_row(link) for link in links])
+        head = ("short link", *_COUNTS, "destination")
+        print_table(head, [_row(link) for link in links], numbers=_COUNTS)
     return 0
 
 
 def _row(link: dict[str, Any]) -> list[str]:
-    numbers = [f"{link[name]:,}" for name in ("clicks", "leads", "sales")]
+    numbers = [f"{link[name]:,}" for name in _COUNTS]
     return [link["shortLink"].partition("://")[2], *numbers, link["url"]]

@@ -130,7 +130,8 @@ def _status(outbox: Outbox, args: argparse.Namespace) -> int:
         return 0
     states = [state for state in STATES.split(", ") if any(state in row for row in table.values())]
     rows = [[name, *(f"{table[name].get(state, 0):,}" for state in states)] for name in destinations]
-    terminal.print_table(["DESTINATION", *(state.upper() for state in states)], rows, numbers=True)
+    heads = [state.upper() for state in states]
+    terminal.print_table(["DESTINATION", *heads], rows, numbers=heads)
     if oldest is not None:
         print(f"\nThe oldest event has waited for {terminal.duration(oldest)}.")
     return 0
@@ -150,7 +151,7 @@ def _list(outbox: Outbox, args: argparse.Namespace) -> int:
         ]
         for row in rows
     ]  # fmt: skip
-    terminal.print_table(head, shown)
+    terminal.print_table(head, shown, numbers=("SEQ", "TRIES"))
     if len(rows) == args.limit:
         print(f"\nThere may be more: --after {rows[-1].seq}", file=sys.stderr)
     return 0

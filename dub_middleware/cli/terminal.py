@@ -6,22 +6,22 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timezone
 
 BAR = 30
 _COLORS = {"": 0, "red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36, "grey": 90}
 
 
-def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = False) -> None:
-    """Print aligned columns, cut to the width of the terminal; ``numbers`` aligns all but the first right."""
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Collection[str] = ()) -> None:
+    """Print aligned columns, cut to the width of the terminal; ``numbers`` names heads to align right."""
     table = [list(head), *([plain(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in table) for column in range(len(head))]
     limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for row in table:
         cells = (
-            cell.rjust(width) if numbers and column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.rjust(width) if name in numbers else cell.ljust(width)
+            for name, cell, width in zip(head, row, widths, strict=True)
         )
         line = "  ".join(cells).rstrip()
         print(line if limit is None or len(line) <= limit else f"{line[: limit - 1]}…")

@@ -13,6 +13,8 @@ from dub_middleware.server.dashboard.words import PRESETS
 from dub_middleware.server.queries import Filters, Range
 from dub_middleware.server.store import Event, Link
 
+_LINKS = 100  # among which one to try out is looked for
+
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
@@ -32,7 +34,6 @@ class Nothing:
 
 def reason(scope: Scope, period: Range, endpoint: str) -> Nothing:
     """Why there is no event in this range under these filters."""
-    store = current_server().store
     last = _last(scope.filters)
     if last is not None:
         label, url = _range_with(scope, last, endpoint)
@@ -41,8 +42,19 @@ def reason(scope: Scope, period: Range, endpoint: str) -> Nothing:
         return Nothing(
             "filters", chips=tuple(chips(scope, endpoint)), clear=scope.without_filters().url(endpoint)
         )
-    newest = store.links.page(limit=1)
-    return Nothing("ever", link=newest[0] if newest else None)
+    return Nothing("ever", link=_to_try())
+
+
+def _to_try() -> Link | None:
+    """The newest link that leads somewhere, one that asks for no password first."""
+    server = current_server()
+    now = server.queries.now()
+    usable = [
+        link
+        for link in server.store.links.page(limit=_LINKS)
+        if link.disabled_at is None and (link.expires_at is None or link.expires_at > now)
+    ]
+    return next((link for link in usable if not link.password), usable[0] if usable else None)
 
 
 def _last(filters: Filters) -> Event | None:

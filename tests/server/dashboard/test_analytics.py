@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from html import unescape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from conftest import Record
 
     from dub_middleware.server.app import Server
+    from dub_middleware.server.store import Link
     from standing_clock import Clock
 
 
@@ -217,6 +218,26 @@ def test_a_breakdown_is_a_page_a_file_and_data(client: Client, history: int) -> 
     unknown = client.get("/breakdown/planets.json")
     assert unknown.status_code == 404
     assert "known are top_links, " in unknown.text
+
+
+def test_the_first_steps_offer_a_link_that_works(client: Client, server: Server, link: Link) -> None:
+    def offered() -> str:
+        found = re.search(r"</svg>Open ([^<]+)</a>", client.get("/").text)
+        return found[1] if found else ""
+
+    past = server.queries.now() - timedelta(days=1)
+    server.links.create({"url": "https://acme.test/", "key": "secret", "password": "x"})
+    for key, state in (
+        ("old", {"expires_at": past}),
+        ("off", {"disabled_at": past}),
+        ("gone", {"archived": True}),
+    ):
+        server.store.links.create(
+            {"domain": "go.localhost", "key": key, "url": "https://acme.test/", **state}
+        )
+    assert offered() == "go.localhost/launch"
+    server.store.links.delete(link.id)
+    assert offered() == "go.localhost/secret"
 
 
 def test_an_empty_range_offers_the_last_one_with_data(client: Client, record: Record, clock: Clock) -> None:

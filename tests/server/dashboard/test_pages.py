@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
+from html import unescape
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -126,3 +127,15 @@ def test_a_page_that_does_not_exist_is_told_in_the_form_asked_for(client: Client
     told = client.get("/nowhere.json").json
     assert told is not None
     assert told["error"]["status"] == 404
+
+
+def test_the_keys_of_every_page_are_in_the_guide(client: Client, history: int) -> None:
+    guide = Path(__file__).parents[3] / "docs" / "dashboard.md"
+    told = re.findall(r"`(.|Esc)`", guide.read_text("utf-8").partition("## Keys")[2].partition("\n## ")[0])
+    pages = ("/?metric=sales", "/?end=2026-03-10&start=2026-03-01", "/events", "/links", "/webhooks")
+    found = {
+        key
+        for page in pages
+        for key in re.findall(r'aria-keyshortcuts="(.)"', unescape(client.get(page).text))
+    }
+    assert found - set(told) == set()
