@@ -11,7 +11,7 @@ from flask import Blueprint, Response, url_for
 
 from dub_middleware.server.dashboard import drawing, empty, formats
 from dub_middleware.server.dashboard.breakdown import CARD_ROWS, Row, rows
-from dub_middleware.server.dashboard.exports import csv_response
+from dub_middleware.server.dashboard.exports import csv_response, rate
 from dub_middleware.server.dashboard.filters import Scope
 from dub_middleware.server.dashboard.groupings import CARD_CHOICES, CARDS, GROUPINGS, METRICS, Card, Grouping
 from dub_middleware.server.dashboard.menus import chips
@@ -123,15 +123,11 @@ def _funnel_lines(found: Numbers) -> Iterator[Sequence[Any]]:
     yield [*heading, *(f"{name} before" for name in heading[1:])] if found.previous_steps else heading
     for step, old in itertools.zip_longest(found.steps, found.previous_steps):
         told = [
-            (each.count, _rate(each.of_previous), _rate(each.of_first), each.dropped)
+            (each.count, rate(each.of_previous), rate(each.of_first), each.dropped)
             for each in (step, old)
             if each
         ]
         yield [step.name, *itertools.chain(*told)]
-
-
-def _rate(rate: float | None) -> str:
-    return "" if rate is None else f"{rate:.4f}"
 
 
 @dataclass(frozen=True, slots=True)

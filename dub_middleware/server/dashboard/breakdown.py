@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, abort
 
 from dub_middleware.server.dashboard import formats
-from dub_middleware.server.dashboard.exports import csv_response
+from dub_middleware.server.dashboard.exports import csv_response, rate
 from dub_middleware.server.dashboard.filters import Scope
-from dub_middleware.server.dashboard.groupings import GROUPINGS, METRICS, Grouping, Metric, names
+from dub_middleware.server.dashboard.groupings import GROUPINGS, Grouping, names
 from dub_middleware.server.dashboard.menus import chips
 from dub_middleware.server.dashboard.pages import answer, current_scope, current_server, page
 from dub_middleware.server.dashboard.words import dates, range_name
-from dub_middleware.server.queries import Counts, Group, Queries
+from dub_middleware.server.queries import Counts, Group, Metric, Queries
 from dub_middleware.server.store import Link, Store
 
 blueprint = Blueprint("breakdown", __name__)
 
 CARD_ROWS = 7
 _PAGE_ROWS = 500
-_MOST_ROWS = 5000  # to search and to take away
+_MOST_ROWS = 5000  # to sort, to search and to take away
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,26 @@ class Row:
         return self.counts.sales / self.counts.leads if self.counts.leads else None
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table of all values, by which it can be sorted; ``read`` gives None for no rate."""
+
+    key: str
+    label: str
+    read: Callable[[Row], float | None]
+
+
+COLUMNS = (
+    Column("clicks", "Clicks", lambda row: row.counts.clicks),
+    Column("leads", "Leads", lambda row: row.counts.leads),
+    Column("lead_rate", "Lead rate", lambda row: row.lead_rate),
+    Column("sales", "Sales", lambda row: row.counts.sales),
+    Column("sale_rate", "Sale rate", lambda row: row.sale_rate),
+    Column("revenue", "Revenue", lambda row: row.counts.sale_amount),
+)
+_CHOICES = {"sort": tuple(column.key for column in COLUMNS), "order": ("desc", "asc"), "q": ()}
+
+
 def rows(
     store: Store,
     queries: Queries,
@@ -54,25 +74,21 @@ def rows(
     metric: Metric,
     unit: str = "amount",
     limit: int = CARD_ROWS + 1,
-    with_none: bool = False,
 ) -> list[list[Row]]:
     """The values of each grouping in the range and under the filters of a scope, most of ``metric`` first.
 
-    Those that have none of it are left out, or come last ``with_none``.
+    Those that have none of it are left out; with ``composite`` those that have nothing at all.
     """
     found = queries.breakdowns(
         {grouping.key: grouping.keep_unknown for grouping in groupings},
         scope.period(queries),
         scope.filters,
-        metric="composite" if with_none else metric,
+        metric=metric,
         limit=limit,
     )
-    shown = {
-        key: sorted(groups, key=lambda group: -measure(group.counts, metric, unit)) if with_none else groups
-        for key, groups in found.items()
-    }
+    shown = "clicks" if metric == "composite" else metric
     return [
-        _rows(grouping, shown[grouping.key], names(store, grouping), metric, unit) for grouping in groupings
+        _rows(grouping, found[grouping.key], names(store, grouping), shown, unit) for grouping in groupings
     ]
 
 
@@ -105,9 +121,10 @@ def _row(grouping: Grouping, group: Group, known: Mapping[str, str], share: floa
 
 @page(blueprint, "/breakdown/<key>")
 def index(key: str) -> Response:
-    """All values of one grouping, to search."""
+    """All values of one grouping, to sort and to search."""
     grouping, scope, found = _all(key)
     search = scope.choices.get("q", "")
+    sort, order = _sorting(scope)
     period = scope.period(current_server().queries)
     data = {
         "grouping": grouping.key,
@@ -115,12 +132,15 @@ def index(key: str) -> Response:
         "end": period.end,
         "timezone": scope.zone,
         "filters": scope.filters,
+        "sort": sort,
+        "order": order,
         "rows": found[:_PAGE_ROWS],
     }
     return answer(
         "breakdown.html",
         data,
         group=grouping,
+        columns=COLUMNS,
         scope=scope,
         search=search,
         is_cut=len(found) > _PAGE_ROWS,
@@ -133,20 +153,22 @@ def index(key: str) -> Response:
 
 @blueprint.get("/breakdown/<key>.csv")
 def export(key: str) -> Response:
-    """The same as CSV."""
+    """The same as CSV; rates are between 0 and 1."""
     grouping, scope, found = _all(key)
     digits = formats.minor_digits(current_server().store.workspace.settings().currency)
-    heading: Sequence[str] = (grouping.noun, "clicks", "leads", "sales", "revenue")
     lines: list[Sequence[Any]] = [
         (
             row.label,
             row.counts.clicks,
             row.counts.leads,
+            rate(row.lead_rate),
             row.counts.sales,
+            rate(row.sale_rate),
             f"{row.counts.sale_amount / 10**digits:.{digits}f}",
         )
         for row in found
     ]
+    heading = (grouping.noun, *(column.label.lower() for column in COLUMNS))
     return csv_response([heading, *lines], f"{key}-{scope.period(current_server().queries).until:%Y-%m-%d}")
 
 
@@ -154,11 +176,25 @@ def _all(key: str) -> tuple[Grouping, Scope, list[Row]]:
     if key not in GROUPINGS:
         abort(404, f"There is no breakdown {key!r}; known are {', '.join(GROUPINGS)}.")
     server = current_server()
-    scope = current_scope({"metric": METRICS, "q": ()})
-    metric: Metric = scope.choices.get("metric", "clicks")  # type: ignore[assignment]  # read_scope has checked
+    scope = current_scope(_CHOICES)
     grouping = GROUPINGS[key]
-    (found,) = rows(
-        server.store, server.queries, scope, [grouping], metric=metric, limit=_MOST_ROWS, with_none=True
-    )
+    (found,) = rows(server.store, server.queries, scope, [grouping], metric="composite", limit=_MOST_ROWS)
     wanted = scope.choices.get("q", "").casefold()
-    return grouping, scope, [row for row in found if wanted in f"{row.label} {row.detail}".casefold()]
+    found = [row for row in found if wanted in f"{row.label} {row.detail}".casefold()]
+    return grouping, scope, _sorted(found, *_sorting(scope))
+
+
+def _sorting(scope: Scope) -> tuple[str, str]:
+    return scope.choices.get("sort", "clicks"), scope.choices.get("order", "desc")
+
+
+def _sorted(found: Sequence[Row], sort: str, order: str) -> list[Row]:
+    """Rows by a column, those where it says nothing last; among equals the most clicks stay first."""
+    read = next(column.read for column in COLUMNS if column.key == sort)
+    sign = 1 if order == "asc" else -1
+
+    def place(row: Row) -> tuple[bool, float]:
+        value = read(row)
+        return value is None, sign * (value or 0)
+
+    return sorted(found, key=place)

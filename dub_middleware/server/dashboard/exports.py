@@ -39,6 +39,11 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
+def rate(part: float | None) -> str:
+    """Write a rate between 0 and 1; empty where there is nothing to divide by."""
+    return "" if part is None else f"{part:.4f}"
+
+
 def json_response(records: Iterable[Any], name: str) -> Response:
     """Answer with a JSON array that is sent while it is written."""
     response = Response(stream_with_context(_json_lines(records)), mimetype="application/json")

@@ -4,20 +4,30 @@ import { toast } from "./toast.js";
 
 const sheet = () => document.getElementById("sheet");
 
-async function open(url, title) {
+async function open(url, title, focused) {
   const { page } = await fetchPage(url);
   const part = page.querySelector("[data-sheet-part]");
   if (!part) return location.assign(url);
   document.getElementById("sheet-title").textContent = title ?? page.querySelector("h1").textContent;
   sheet().querySelector("[data-sheet]").replaceChildren(part);
   if (!sheet().open) sheet().showModal();
-  (part.querySelector("[autofocus], [data-search]") ?? part).focus?.();
+  (document.getElementById(focused) ?? part.querySelector("[autofocus], [data-search]") ?? part).focus?.();
   if (part.querySelector("[data-filter-form]")) offerValues(part);
 }
 
-// another state of what the dialog shows
+// another state of what the dialog shows; what had the focus keeps it
 function show(url) {
-  open(url, document.getElementById("sheet-title").textContent).catch(() => toast("The server does not answer.", "failed"));
+  const title = document.getElementById("sheet-title").textContent;
+  open(url, title, document.activeElement?.id).catch(() => toast("The server does not answer.", "failed"));
+}
+
+// where a link in the dialog leads, with what has been typed into its search meanwhile
+function stepUrl(link) {
+  const url = new URL(link.href);
+  const typed = sheet().querySelector("[data-search]")?.value;
+  if (typed) url.searchParams.set("q", typed);
+  else url.searchParams.delete("q");
+  return url.href;
 }
 
 export function start() {
@@ -30,7 +40,7 @@ export function start() {
     const step = event.target.closest("a[data-sheet-step]");
     if (step && sheet().contains(step)) {
       event.preventDefault();
-      show(step.href);
+      show(stepUrl(step));
     }
     const opener = event.target.closest("[data-dialog]");
     if (opener) document.getElementById(opener.dataset.dialog)?.showModal();

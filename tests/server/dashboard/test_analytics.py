@@ -209,15 +209,47 @@ def test_a_breakdown_is_a_page_a_file_and_data(client: Client, history: int) -> 
         "Nepal": 28,
     }
     assert "Nepal,28," in client.get("/breakdown/countries.csv?interval=all").text
-    by_sales = client.get("/breakdown/countries.json?interval=all&metric=sales").json["rows"]
-    assert (by_sales[0]["label"], by_sales[0]["counts"]["sales"]) == ("Germany", 10)
-    assert len(by_sales) == 3, "who has sold nothing is there too"
     searched = client.get("/breakdown/countries.json?interval=all&q=nep").json
     assert searched is not None
     assert [row["value"] for row in searched["rows"]] == ["NP"]
     unknown = client.get("/breakdown/planets.json")
     assert unknown.status_code == 404
     assert "known are top_links, " in unknown.text
+
+
+@pytest.mark.parametrize(
+    ("query", "sort", "order", "labels"),
+    [
+        ("", "clicks", "desc", "Germany Nepal France"),
+        ("sort=leads", "leads", "desc", "Nepal Germany France"),
+        ("sort=lead_rate", "lead_rate", "desc", "Nepal Germany France"),
+        ("sort=lead_rate&order=asc", "lead_rate", "asc", "France Germany Nepal"),
+        ("sort=sales", "sales", "desc", "Germany Nepal France"),
+        ("sort=sale_rate", "sale_rate", "desc", "Germany Nepal France"),
+        ("sort=sale_rate&order=asc", "sale_rate", "asc", "Nepal Germany France"),
+        ("sort=revenue&q=an", "revenue", "desc", "Germany France"),
+    ],
+)
+def test_a_breakdown_is_sorted_by_any_column(
+    client: Client, record: Record, query: str, sort: str, order: str, labels: str
+) -> None:
+    for country, clicks, leads, amount in (("DE", 5, 1, 4900), ("NP", 3, 2, 0), ("FR", 2, 0, 0)):
+        for number in range(clicks):
+            customer = f"{country}{number}" if number < leads else ""
+            record(customer=customer, amount=amount if customer else 0, country=country)
+    found = client.get(f"/breakdown/countries.json?{query}").json
+    assert found is not None
+    assert (found["sort"], found["order"]) == (sort, order)
+    assert [row["label"] for row in found["rows"]] == labels.split(), "no rate of nothing is the last"
+    page = client.get(f"/breakdown/countries?{query}").text
+    assert re.findall(r'aria-sort="(\w+)"><a class="sort" id="sort-(\w+)"', page) == [
+        (f"{order}ending", sort)
+    ]
+    lines = client.get(f"/breakdown/countries.csv?{query}").text.splitlines()
+    assert lines[0] == "country,clicks,leads,lead rate,sales,sale rate,revenue"
+    assert [line.partition(",")[0] for line in lines[1:]] == labels.split()
+    assert next(line for line in lines if "Germany" in line) == "Germany,5,1,0.2000,1,1.0000,49.00"
+    assert client.get("/breakdown/countries?sort=height").status_code == 400
 
 
 def test_the_first_steps_offer_a_link_that_works(client: Client, server: Server, link: Link) -> None:
