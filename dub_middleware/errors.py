@@ -96,8 +96,10 @@ class DeliveryError(DubError):
         self.destination = destination
         self.state = state
         self.event_id = event_id
-        about = f"event {event_id} " if event_id else ""
-        super().__init__(f"{about}{state} by {destination}: {message or 'no reason given'}")
+        what = (
+            f"event {event_id} {state} by {destination}" if event_id else f"delivery to {destination} {state}"
+        )
+        super().__init__(f"{what}: {message or 'no reason given'}")
 
 
 class APIError(DubError):

@@ -79,7 +79,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"done": is_done, "waiting": waiting}))
     else:
-        print(f"{terminal.count(waiting, 'event')} wait." if waiting else "Nothing waits.")
+        waits = "waits" if waiting == 1 else "wait"
+        print(f"{terminal.count(waiting, 'event')} {waits}." if waiting else "Nothing waits.")
     return 0 if is_done else 1
 
 

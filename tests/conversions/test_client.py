@@ -22,7 +22,7 @@ from dub_middleware.errors import APIError, ConfigError, DeliveryError, DubError
 from dub_middleware.testing import RecordingDestination
 from dub_stub import KEY, DubStub, refuse
 from segment_stub import WRITE_KEY, SegmentStub
-from stub_http import Fault, Reply, Request, status
+from stub_http import Fault, Reply, Request, raw, status
 from waiting import wait_until
 
 CLICK = "cQ1tXYZ012345678"
@@ -230,6 +230,47 @@ def test_a_refused_key_pauses_the_destination_and_keeps_the_queue(
     dub.key = KEY
     assert conversions.flush()
     assert {receipt.state for receipt in receipts} == {"delivered"}
+
+
+def test_a_base_url_that_is_not_dubs_api_loses_nothing(
+    client: Client, dub: DubStub, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The address is wrong and not the event: it is kept, and the log says what to look at."""
+    dub.fail(raw(404, b"<html>no such page</html>"), times=3)
+    receipt = client(api(dub)).track_lead(customer_external_id="42", click_id=CLICK)
+    wait_until(lambda: receipt.state == "delivered")
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
+        f"delivery to dub paused: base_url={dub.url!r} is not Dub's API, it answers 404 "
+        "(that of `dub-middleware serve` ends in /api); its events are kept."
+    ]
+
+
+def test_a_far_side_that_does_not_answer_is_in_the_log(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once a minute, and as a warning: nothing is lost yet."""
+    conversions = client(DubAPI(KEY, base_url="http://127.0.0.1:1"))
+    receipts = [conversions.track_lead(customer_external_id=str(n), click_id=CLICK) for n in range(5)]
+    wait_until(lambda: caplog.records)
+    assert not conversions.flush(0.3)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.message.startswith("Delivery to dub fails and will be repeated: http://127.0.0.1:1: ")
+    assert {receipt.state for receipt in receipts} == {"pending"}
+
+
+def test_customers_who_came_by_no_link_are_no_trouble(
+    client: Client, dub: DubStub, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are the most on most sites: no line in the log, no call of on_error, no row that stays."""
+    errors: list[DubError] = []
+    conversions = client(api(dub), on_error=errors.append, timing=replace(FAST, keep=0.0))
+    lead = conversions.track_lead(customer_external_id="42")
+    sale = conversions.track_sale(customer_external_id="42", amount=4900)
+    assert conversions.flush()
+    assert {lead.state, sale.state} <= {"not_attributed", "unknown"}
+    wait_until(lambda: (lead.state, sale.state) == ("unknown", "unknown"), what="purged")
+    assert (errors, caplog.records) == ([], [])
 
 
 def test_one_poisoned_event_takes_no_other_with_it(client: Client, segment: SegmentStub) -> None:

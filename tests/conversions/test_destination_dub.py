@@ -170,6 +170,13 @@ class TestLeads:
         assert error.doc_url == "https://dub.co/docs/api-reference/errors#not-found"
         assert str(error) == f"404 not_found: Click event not found for clickId: {CLICK}"
 
+    def test_a_lead_of_nobody_is_not_attributed(self, stub: DubStub, dub: DubAPI) -> None:
+        """Most customers of most sites come by no link of Dub's: that is no error of anybody's."""
+        outcome = send(dub, lead(click_id=""))
+        assert (outcome.state, outcome.status) == ("not_attributed", 400)
+        assert isinstance(outcome.response, APIError)
+        assert stub.leads == []
+
     def test_a_deferred_lead_without_a_click_uses_the_known_one(self, stub: DubStub, dub: DubAPI) -> None:
         assert send(dub, lead(mode="deferred")).state == "delivered"
         assert stub.leads == []
@@ -253,6 +260,8 @@ class TestSales:
         pytest.param(raw(200, b"{" * 60_000), "ambiguous", id="200-nested"),
         pytest.param(raw(200, b"x" * 70_000), "ambiguous", id="200-huge"),
         pytest.param(raw(500, b"<html>down</html>"), "retry", id="500-html"),
+        pytest.param(raw(404, b"<html>no such page</html>"), "paused", id="404-html"),
+        pytest.param(raw(405, b"Method Not Allowed"), "paused", id="405-text"),
         pytest.param(raw(400, b'{"error": 7}'), "rejected", id="400-other-envelope"),
         pytest.param(Fault("reset"), "ambiguous", id="reset"),
         pytest.param(Fault("close"), "ambiguous", id="closed"),
@@ -268,6 +277,21 @@ def test_outcome_of_a_failed_attempt(
         state = "retry"  # no reason given: perhaps the lead is late
     assert outcome.state == state
     assert outcome.message
+
+
+def test_what_is_not_dubs_api_is_named(stub: DubStub, dub: DubAPI) -> None:
+    """A base_url without its /api is a slip, and no reason to let go of the event."""
+    stub.fail(raw(404, b"<html>no such page</html>"), status(308, Location="https://api.shop.test/"))
+    assert f"base_url={stub.url!r} is not Dub's API, it answers 404" in send(dub, lead()).message
+    assert "redirects to https://api.shop.test/: base_url must be" in send(dub, lead()).message
+
+
+def test_an_address_that_does_not_answer_is_named() -> None:
+    dub = DubAPI(KEY, base_url="http://127.0.0.1:1/api")
+    outcome = send(dub, lead())
+    dub.close()
+    assert outcome.state == "retry"
+    assert outcome.message.startswith("http://127.0.0.1:1/api: ")
 
 
 @pytest.mark.parametrize(
@@ -318,6 +342,10 @@ class TestOptions:
         dub = DubAPI(base_url=stub.url)
         assert send(dub, lead()).state == "delivered"
         dub.close()
+
+    def test_the_key_is_not_sent_in_the_clear(self) -> None:
+        with pytest.raises(ConfigError, match=r"say 'https://api\.dub\.co'"):
+            DubAPI(KEY, base_url="http://api.dub.co")
 
     def test_a_missing_key_says_where_to_get_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("DUB_API_KEY", raising=False)

@@ -232,6 +232,7 @@ class TestFailures:
             pytest.param(status(401), "paused", id="401"),
             pytest.param(status(403), "paused", id="403"),
             pytest.param(status(404), "rejected", id="404"),
+            pytest.param(raw(404, b"<html>no such page</html>"), "paused", id="404-html"),
             pytest.param(status(408), "retry", id="408"),
             pytest.param(status(410), "retry", id="410"),
             pytest.param(status(429, Retry_After="3"), "retry", id="429"),

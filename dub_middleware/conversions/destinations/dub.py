@@ -71,6 +71,10 @@ class DubAPI:
         rate_limit: float | None = None,
     ) -> None:
         self._base_url = http.base_url("base_url", base_url, DUB)
+        if self._base_url.startswith("http://" + DUB.removeprefix("https://")):
+            raise ConfigError(
+                "base_url", f"base_url={base_url!r} would show the key to the network; say {DUB!r}."
+            )
         self._key = _checked_key(os.environ.get("DUB_API_KEY") if api_key is None else api_key)
         if rate_limit is None and urlsplit(self._base_url).hostname == urlsplit(DUB).hostname:
             rate_limit = DUB_RATE
@@ -109,10 +113,23 @@ class DubAPI:
         try:
             answer = self._http.request("POST", url, headers, delivery.payload)
         except TransportError as error:
-            return Outcome("ambiguous" if error.sent else "retry", message=str(error))
+            return Outcome("ambiguous" if error.sent else "retry", message=f"{self._base_url}: {error}")
         if 200 <= answer.status < 300:
             return _accepted(delivery, answer)
-        return _refused(delivery, answer)
+        return self._misdirected(answer) or _refused(delivery, answer)
+
+    def _misdirected(self, answer: http.Answer) -> Outcome | None:
+        """Keep the queue where something else than Dub's API answers: the address is wrong, not the event."""
+        if answer.status not in _NOT_HERE or not answer.is_foreign:
+            return None
+        message = (
+            f"base_url={self._base_url!r} is not Dub's API, it answers {answer.status} "
+            "(that of `dub-middleware serve` ends in /api)"
+        )
+        return Outcome("paused", answer.status, message)
+
+
+_NOT_HERE = (404, 405)
 
 
 def _accepted(delivery: Delivery, answer: http.Answer) -> Outcome:
@@ -150,15 +167,27 @@ _RECORDED = {"lead": "link", "sale": "sale"}  # the part of the answer that says
 
 def _refused(delivery: Delivery, answer: http.Answer) -> Outcome:
     code, reason, doc_url = _envelope(answer)
-    error = APIError(answer.status, reason or "no reason given", code=code, doc_url=doc_url)
+    location = answer.headers.get("location", "")[:200]
+    otherwise = (
+        f"it redirects to {location}: base_url must be where it leads" if location else "no reason given"
+    )
+    error = APIError(answer.status, reason or otherwise, code=code, doc_url=doc_url)
     state = http.verdict(answer.status)
     if answer.status == 404 and reason.startswith("Workspace"):
         state = "paused"  # about the key, not about the event
     elif answer.status == 400 and reason.startswith("Misconfigured authorization"):
         state = "paused"
+    elif answer.status == 400 and reason.startswith(_OF_NOBODY):
+        return Outcome(
+            "not_attributed", 400, "Dub knows neither the customer nor a click of this lead.", response=error
+        )
     elif answer.status == 404 and delivery.kind == "sale" and _may_lag(delivery, reason):
         state = "retry"
     return Outcome(state, answer.status, masked(str(error)), retry_after=answer.retry_after, response=error)
+
+
+# a customer who came by no link; for a sale of such a customer Dub answers 200
+_OF_NOBODY = "The `clickId` property was not provided"
 
 
 def _may_lag(delivery: Delivery, reason: str) -> bool:

@@ -149,14 +149,22 @@ class Segment:
         try:
             answer = self._http.request("POST", f"{self._host}/v1/batch", self._headers, self._body(part))
         except TransportError as error:
-            return [Outcome("ambiguous" if error.sent else "retry", message=str(error))] * len(part)
-        outcome = _outcome(answer)
+            state: Literal["ambiguous", "retry"] = "ambiguous" if error.sent else "retry"
+            return [Outcome(state, message=f"{self._host}: {error}")] * len(part)
+        outcome = self._misdirected(answer) or _outcome(answer)
         if len(part) == 1 or answer.status not in _SPLITTABLE:
             return [outcome] * len(part)
         if time.monotonic() > stop:
             return [Outcome("retry", message="Out of time looking for the refused event.")] * len(part)
         half = len(part) // 2
         return self._send(part[:half], stop) + self._send(part[half:], stop)
+
+    def _misdirected(self, answer: http.Answer) -> Outcome | None:
+        """Keep the queue where something else than Segment's API answers: the address is wrong."""
+        if answer.status not in (404, 405) or not answer.is_foreign:
+            return None
+        message = f"host={self._host!r} is not Segment's API, it answers {answer.status}"
+        return Outcome("paused", answer.status, message)
 
     def _body(self, part: Sequence[Delivery]) -> bytes:
         # sentAt is the moment of this attempt: Segment corrects timestamps by the sender's clock with it

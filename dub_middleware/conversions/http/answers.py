@@ -35,6 +35,15 @@ class Answer:
             return None
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether a page answers where an API was meant to: a text that is no JSON."""
+        try:
+            json.loads(self.body)
+        except (ValueError, RecursionError):
+            return bool(self.body.strip())
+        return False
+
+    @property
     def retry_after(self) -> float | None:
         """Seconds to wait before the next request, 1 to 300; None when the answer names none or is a success.
 

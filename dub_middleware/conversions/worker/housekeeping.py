@@ -13,8 +13,9 @@ RECLAIM_EVERY = 1.0
 PURGE_EVERY = 10.0
 PURGE_NEXT = 0.1  # to the next step; short, because who stores waits for it, and often, to keep up with them
 PURGE_STEP = 1000
-ARRIVED = ("delivered", "duplicate")
-ENDED_OTHERWISE = tuple(state for state in FINAL if state not in ARRIVED)
+# nobody has to look at these; most events of a site whose customers come without a link are not attributed
+ENDED_WELL = ("delivered", "duplicate", "not_attributed")
+ENDED_BADLY = tuple(state for state in FINAL if state not in ENDED_WELL)
 
 
 class Housekeeper:
@@ -62,8 +63,6 @@ class Housekeeper:
     def _purge(self) -> bool:
         """Delete a step's worth; return whether there is more."""
         keep = 0.0 if self._outbox.is_crowded() else self._timing.keep
-        arrived = self._outbox.purge(states=ARRIVED, older_than=keep, limit=PURGE_STEP)
-        others = self._outbox.purge(
-            states=ENDED_OTHERWISE, older_than=self._timing.keep_failed, limit=PURGE_STEP
-        )
-        return PURGE_STEP in (arrived, others)
+        well = self._outbox.purge(states=ENDED_WELL, older_than=keep, limit=PURGE_STEP)
+        badly = self._outbox.purge(states=ENDED_BADLY, older_than=self._timing.keep_failed, limit=PURGE_STEP)
+        return PURGE_STEP in (well, badly)

@@ -20,7 +20,7 @@ from dub_middleware.errors import DeliveryError, OutboxError
 
 logger = logging.getLogger("dub_middleware.conversions")
 
-BAD_ENDS = ("rejected", "expired", "dead", "unconfirmed", "not_attributed")
+BAD_ENDS = ("rejected", "expired", "dead", "unconfirmed")
 OUTBOX_REST = 1.0  # seconds before an outbox that failed is asked again
 # Seconds from a batch that was not full to the next: what comes in a row then shares a request and two
 # transactions, and callers are seldom held up by them. The first event after a silence does not wait.
@@ -243,9 +243,15 @@ class Lane:
             self._results.append((row, settlement, outcome))
         paused = next((outcome for outcome in sent.outcomes if outcome.state == "paused"), None)
         if paused is not None:
-            message = f"{paused.message.rstrip('.')}; all its events are kept."
+            message = f"{paused.message.rstrip('.')}; its events are kept."
             error = DeliveryError(self.destination.name, "paused", None, message)
             self._report(f"paused {self.destination.name}", error)
+        failed = next((outcome for outcome in sent.outcomes if _is_trouble(outcome)), None)
+        if failed is not None:
+            name = self.destination.name
+            self._report.warn(
+                f"failing {name}", f"Delivery to {name} fails and will be repeated: {failed.message}"
+            )
 
     def _settle(self) -> None:
         if not self._results:
@@ -259,4 +265,12 @@ class Lane:
             if settlement.state in BAD_ENDS:
                 error = DeliveryError(name, settlement.state, row.id, settlement.message)
                 self._report(f"{settlement.state} {name}", error)
+            elif settlement.state == "not_attributed":  # every customer who came without a link
+                logger.info("event %s not attributed by %s: %s", row.id, name, settlement.message)
         self._on_settled(name, results)
+
+
+def _is_trouble(outcome: Outcome) -> bool:
+    """Whether the far side cannot be reached or is broken; 429 and a lead that lags are everyday life."""
+    is_turned_away = outcome.status is not None and 400 <= outcome.status < 500
+    return outcome.state in ("retry", "ambiguous") and not is_turned_away

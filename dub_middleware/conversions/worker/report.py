@@ -35,11 +35,15 @@ class Reporter:
         except Exception:
             logger.exception("on_error itself failed")
 
-    def _log(self, sort: str, error: DubError) -> None:
+    def warn(self, sort: str, message: str) -> None:
+        """Log what is not lost yet; ``on_error`` hears of it when it is."""
+        self._log(sort, message, logging.WARNING)
+
+    def _log(self, sort: str, message: object, level: int = logging.ERROR) -> None:
         now = time.monotonic()
         if now - self._last.get(sort, float("-inf")) < QUIET:
             self._left_out[sort] = self._left_out.get(sort, 0) + 1
             return
         self._last[sort] = now
         left_out = self._left_out.pop(sort, 0)
-        logger.error("%s%s", error, f" ({left_out} more like it since)" if left_out else "")
+        logger.log(level, "%s%s", message, f" ({left_out} more like it since)" if left_out else "")

@@ -38,11 +38,11 @@ class Timing:
     poll: float = 0.5
     """How often the outbox is looked at for what other processes put there and for due retries."""
     keep: float = DAY
-    """How long delivered rows stay, for `Receipt.state`, for operators, and to recognise what comes again.
+    """How long rows stay that ended well: for `Receipt.state`, operators, and to recognise what comes again.
 
     Shorter when more than half of the outbox is used."""
     keep_failed: float = 30 * DAY
-    """How long rows stay that ended otherwise: so long somebody may look at them, and queue them again."""
+    """How long rows stay that ended badly: so long somebody may look at them, and queue them again."""
 
     def retry_delay(self, attempt: int) -> float:
         """Return full jitter: anything from 0 to the capped exponential, so that no two meet again."""
