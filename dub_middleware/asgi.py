@@ -28,8 +28,8 @@ logger = logging.getLogger("dub_middleware")
 class DubMiddleware:
     """Wrap an ASGI app: keep the click id, put the script into its pages, serve both from its own origin.
 
-    *options* are the fields of `Config`; given beside *config* they are laid over it. Callables among them
-    get the WSGI view of the request. Websockets and lifespan pass untouched.
+    *options* are the fields of `Config`; they are laid over *config*, or without one over the
+    environment. Callables among them get the WSGI view of the request. Websockets and lifespan pass by.
 
     Raises:
         ConfigError: an option is unknown or wrong.

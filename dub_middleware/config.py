@@ -1,7 +1,7 @@
 """Every option of the middleware, in one frozen dataclass that refuses wrong values at start-up.
 
-The same names work everywhere: keyword options of `DubMiddleware`, ``DUB_*`` environment variables,
-Flask's ``DUB_*`` keys and Django's ``DUB`` dictionary.
+The same names work everywhere: keyword options of `DubMiddleware`, Flask's ``DUB_*`` keys, Django's ``DUB``
+dictionary, and ``DUB_*`` environment variables for what these leave open.
 """
 
 from __future__ import annotations
@@ -151,11 +151,16 @@ class Config(Checked):
 
     @classmethod
     def from_mapping(
-        cls, mapping: Mapping[str, Any], *, prefix: str = "", ignore: Collection[str] = ()
+        cls,
+        mapping: Mapping[str, Any],
+        *,
+        prefix: str = "",
+        ignore: Collection[str] = (),
+        base: Config | None = None,
     ) -> Config:
         """Build a Config from *mapping*, whose keys are option names in any case behind *prefix*.
 
-        Keys without the prefix, and the names in *ignore*, belong to others.
+        Keys without the prefix, and the names in *ignore*, belong to others; the rest is as in *base*.
         Strings are read as in the environment: see `from_env`.
 
         Raises:
@@ -171,7 +176,7 @@ class Config(Checked):
                 known = (*_fields(), *sorted(ignore))
                 raise unknown_option(key, [f"{prefix}{it.upper()}" if prefix else it for it in known])
             options[name] = rules.from_text(option.metadata["rule"], name, value)
-        return cls(**options)
+        return dataclasses.replace(base or cls(), **options)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Config:
@@ -190,7 +195,7 @@ class Config(Checked):
 
     @classmethod
     def of(cls, config: Config | None, options: Mapping[str, Any]) -> Config:
-        """Return *config* with *options* laid over it; with neither, the defaults.
+        """Return *config* with *options* laid over it; without one, they are laid over the environment.
 
         Raises:
             ConfigError: an option is unknown or wrong, or *config* is no Config.
@@ -202,7 +207,7 @@ class Config(Checked):
         for name in options:
             if name not in _fields():
                 raise unknown_option(name, list(_fields()))
-        return dataclasses.replace(config or cls(), **options)
+        return dataclasses.replace(config or cls.from_env(), **options)
 
 
 def refuse_slips(names: Iterable[str], known: Collection[str]) -> None:

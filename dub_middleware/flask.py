@@ -10,8 +10,8 @@
     dub.track_lead(customer_external_id="42", customer_email="ada@example.com")
     dub.track_sale(customer_external_id="42", amount=4900, invoice_id="inv_1")
 
-Options are those of `dub_middleware.Config`, as keywords or as ``DUB_*`` keys of ``app.config``; those of
-conversions (``DUB_API_KEY``, ``DUB_OUTBOX``, …) are in ``app.config`` or the environment.
+Options are those of `dub_middleware.Config`, as keywords, ``DUB_*`` keys of ``app.config`` or environment
+variables; those of conversions (``DUB_API_KEY``, ``DUB_OUTBOX``, …) are in ``app.config`` or the environment.
 """
 
 from __future__ import annotations
@@ -64,10 +64,11 @@ class Dub:
             self.init_app(app)
 
     def init_app(self, app: flask.Flask) -> None:
-        """Wrap *app*; its ``DUB_*`` keys are read now, and the keywords of the constructor win over them."""
+        """Wrap *app*; its ``DUB_*`` keys are read now. They win over the environment, keywords over them."""
         if self._conversions is not None:
             app.config["DUB_CONVERSIONS"] = self._conversions
-        config = Config.of(Config.from_mapping(app.config, prefix="DUB_", ignore=_OTHERS), self._options)
+        given = Config.from_mapping(app.config, prefix="DUB_", ignore=_OTHERS, base=Config.from_env())
+        config = Config.of(given, self._options)
         middleware = DubMiddleware(app.wsgi_app, config)
         app.wsgi_app = middleware  # type: ignore[method-assign]
         app.extensions["dub"] = middleware

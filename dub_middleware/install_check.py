@@ -82,7 +82,7 @@ def _check(client: HTTPClient, url: str) -> Report:
     page.feed(answer.body.decode("utf-8", "replace"))
     checks = [_tag_check(answer, page), _cookie_check(cookies)]
     if page.source:
-        checks.insert(1, _script_check(client, urljoin(hops[-1], page.source)))
+        checks.insert(1, _script_check(client, urljoin(hops[-1], page.source), hops[-1]))
     return Report(url, checks=tuple(checks), hops=tuple(hops))
 
 
@@ -121,9 +121,12 @@ def _tag_check(answer: Answer, page: _Page) -> Check:
     )
 
 
-def _script_check(client: HTTPClient, url: str) -> Check:
+def _script_check(client: HTTPClient, url: str, page: str) -> Check:
     title = "The script loads"
     advice = "What stands in front of the app must pass this address on to it, as any other."
+    folder = urlsplit(page).path.rpartition("/")[0]
+    if folder and not urlsplit(url).path.startswith(f"{folder}/"):
+        advice += f" Where the whole app is below {folder}, say path='{folder}/_dub'."
     try:
         answer = client.request("GET", url, _FOR_SCRIPTS)
     except TransportError as error:

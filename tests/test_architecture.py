@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "dub_middleware"
 
-FOUNDATION = {"errors", "personal", "config", "process", "patience"}
+FOUNDATION = {"errors", "personal", "config", "process", "patience", "reason"}
 REQUEST = FOUNDATION | {"cookies", "capture", "inject", "script", "visit"}
 ADAPTERS = REQUEST | {"relay", "site", "wsgi", "asgi", "conversions", "webhooks"}
 
@@ -22,6 +22,7 @@ DRAWING: dict[str, set[str]] = {
     "errors": {"personal"},
     "process": set(),
     "patience": set(),
+    "reason": set(),
     "records": set(),
     "rules": {"errors"},
     "config": {"errors", "rules"},

@@ -76,6 +76,23 @@ def test_a_script_that_does_not_load_is_a_failure() -> None:
     assert report["checks"][1]["found"].endswith("answered with status 200, text/html.")
 
 
+def test_an_app_below_a_prefix_is_told_of_the_option() -> None:
+    from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+    def elsewhere(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("404 Not Found", [])
+        return []
+
+    def told_of(**options: Any) -> subprocess.CompletedProcess[str]:
+        with serving(DispatcherMiddleware(elsewhere, {"/shop": DubMiddleware(page, **options)})) as url:
+            return run("verify", f"{url}/shop/")
+
+    told = told_of()
+    assert told.returncode == 1
+    assert "Where the whole app is below /shop, say path='/shop/_dub'." in told.stdout
+    assert told_of(path="/shop/_dub").returncode == 0
+
+
 def test_nobody_there() -> None:
     with serving(page) as url:
         pass

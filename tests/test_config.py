@@ -95,6 +95,15 @@ def test_the_environment_is_read_as_text(variable: str, text: str, name: str, va
     assert getattr(Config.from_env({variable: text, "HOME": "/root"}), name) == value
 
 
+def test_the_environment_stands_in_for_what_is_not_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it does for conversions: the lines that `serve` prints point a whole app at it."""
+    monkeypatch.setenv("DUB_API_HOST", "http://127.0.0.1:8787/api")
+    monkeypatch.setenv("DUB_PATH", "/_env")
+    config = Config.of(None, {"path": "/_said"})
+    assert (config.api_host, config.path) == ("http://127.0.0.1:8787/api", "/_said")
+    assert Config.of(Config(), {}) == Config()
+
+
 def test_other_dub_variables_are_left_alone_but_a_slip_is_told() -> None:
     Config.from_env({"DUB_API_KEY": "dub_x", "DUB_WORKSPACE": "ws"})
     with pytest.raises(ConfigError, match="DUB_COOKIE_DOMAIN"):

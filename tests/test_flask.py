@@ -95,6 +95,14 @@ def test_keys_of_the_app_are_options_and_keywords_win() -> None:
     assert "dub_secret" not in page
 
 
+def test_the_environment_says_what_the_app_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUB_PATH", "/_env")
+    monkeypatch.setenv("DUB_DOMAINS", '{"refer": "go.acme.test"}')
+    page = make_app(DUB_PATH="/_app").test_client().get("/").text
+    assert 'src="/_app/script.' in page
+    assert "go.acme.test" in page
+
+
 def test_one_object_serves_several_apps() -> None:
     dub = Dub()
     one, two = make_app(dub, DUB_PATH="/one"), make_app(dub, DUB_PATH="/two")

@@ -367,7 +367,10 @@ class TestApp:
         [
             ({"secret": ""}, "secret must be"),
             ({"on_event": None}, "on_event must be a function of an event, not None"),
-            ({"seen": "/no/such/folder/x.db"}, "/no/such/folder/x.db cannot be used"),
+            (
+                {"seen": "/no/such/folder/x.db"},
+                "/x.db cannot be used .*: the folder /no/such/folder does not exist",
+            ),
             ({"seen": 5}, "seen must be the path of a file, None or a ReplayGuard, not 5"),
             ({"max_age": 3600}, "max_age must be a timedelta"),
         ],

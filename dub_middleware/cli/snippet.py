@@ -12,7 +12,7 @@ from dub_middleware.script import Script
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare ``--script``."""
     parser.epilog = (
-        "The options come from the environment, as in Config.from_env(): DUB_DOMAINS, DUB_API_HOST, … "
+        "The options come from the environment, as those of the middleware do: DUB_DOMAINS, DUB_API_HOST, … "
         "Without DUB_SCRIPT_SRC the tag names the address below DUB_PATH where the middleware serves the "
         "script."
     )

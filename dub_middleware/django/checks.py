@@ -32,7 +32,8 @@ def check_options(**_: Any) -> list[CheckMessage]:
         if conf.has_conversions():
             conf.conversions()
     except ConfigError as error:
-        return [checks.Error(str(error), hint=f"Correct {error.option!r} in settings.DUB.", id="dub.E001")]
+        hint = f"Correct {error.option!r} in settings.DUB, or in the environment."
+        return [checks.Error(str(error), hint=hint, id="dub.E001")]
     return []
 
 

@@ -48,8 +48,8 @@ def conversions() -> AppConversions:
 
 
 def config() -> Config:
-    """Build the options from ``settings.DUB``."""
-    return Config.from_mapping(_options(), ignore=_OTHERS)
+    """Build the options from ``settings.DUB``, and where it is silent from the environment."""
+    return Config.from_mapping(_options(), ignore=_OTHERS, base=Config.from_env())
 
 
 def has_conversions() -> bool:

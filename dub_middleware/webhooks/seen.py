@@ -11,6 +11,7 @@ from typing import Literal, Protocol, runtime_checkable
 from dub_middleware.errors import ConfigError
 from dub_middleware.patience import patiently
 from dub_middleware.process import PerProcess
+from dub_middleware.reason import reason
 
 DAY = 86_400.0  # seconds
 WAIT = 5.0  # seconds for another process that uses the file
@@ -60,7 +61,9 @@ class SeenEvents:
         try:
             self._table()  # a wrong path fails here and not on the first webhook
         except sqlite3.Error as error:
-            raise ConfigError("seen", f"{name} cannot be used to remember webhooks: {error}.") from None
+            raise ConfigError(
+                "seen", f"{name} cannot be used to remember webhooks: {reason(error, name)}."
+            ) from None
 
     def begin(self, event_id: str) -> Literal["new", "busy", "done"]:
         """Claim the event; see `ReplayGuard.begin`."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class DubMiddleware:
     """Wrap a WSGI app: keep the click id, put the script into its pages, serve both from its own origin.
 
-    *options* are the fields of `Config`; given beside *config* they are laid over it.
+    *options* are the fields of `Config`; they are laid over *config*, or without one over the environment.
 
     Raises:
         ConfigError: an option is unknown or wrong.

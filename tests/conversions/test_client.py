@@ -259,6 +259,17 @@ def test_a_far_side_that_does_not_answer_is_in_the_log(
     assert {receipt.state for receipt in receipts} == {"pending"}
 
 
+def test_an_outbox_in_no_folder_is_told_and_stood_in_for(
+    client: Client, dub: DubStub, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The usual slip is three slashes where a whole path has four."""
+    conversions = client(api(dub), outbox=f"sqlite:///{tmp_path}/none/outbox.db")
+    receipt = conversions.track_lead(customer_external_id="42", click_id=CLICK)
+    assert receipt.storage == "in_memory"
+    assert f"outbox.db cannot be used: the folder {tmp_path}/none does not exist." in caplog.text
+    wait_until(lambda: dub.leads, what="the direct delivery")
+
+
 def test_customers_who_came_by_no_link_are_no_trouble(
     client: Client, dub: DubStub, caplog: pytest.LogCaptureFixture
 ) -> None:

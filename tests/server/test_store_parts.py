@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,13 @@ from datetime import datetime, timedelta, timezone
 import pytest
 import sqlalchemy as sa
 
-from dub_middleware.errors import ConfigError, ConflictError, SlowQueryError, StoreError
+from dub_middleware.errors import (
+    ConfigError,
+    ConflictError,
+    MissingDependencyError,
+    SlowQueryError,
+    StoreError,
+)
 from dub_middleware.server.queries import Queries
 from dub_middleware.server.store import (
     Context,
@@ -351,7 +358,7 @@ class TestMigrations:
     ("url", "said"),
     [
         ("mysql://localhost/dub", "must look like sqlite:///dub.db or postgresql"),
-        ("dub.db", "must be a database URL, not 'dub.db'"),
+        ("dub.db", "must look like sqlite:///dub.db or postgresql://user@host/name, not 'dub.db'"),
         ("sqlite://", "must name a file"),
         ("sqlite:////nowhere/at/all/dub.db", "does not exist"),
     ],
@@ -359,6 +366,12 @@ class TestMigrations:
 def test_a_wrong_database_url_is_told(url: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         Store(url)
+
+
+def test_a_missing_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'dub-middleware\[postgres\]'"):
+        Store("postgresql://localhost/dub")
 
 
 def test_a_question_that_takes_too_long_is_given_up(

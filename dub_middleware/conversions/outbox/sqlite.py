@@ -29,6 +29,7 @@ from dub_middleware.conversions.outbox.sqlite_connections import (
 from dub_middleware.errors import OutboxError
 from dub_middleware.patience import patiently
 from dub_middleware.process import PerProcess
+from dub_middleware.reason import reason
 
 logger = logging.getLogger("dub_middleware.outbox")
 
@@ -199,7 +200,7 @@ class SQLiteOutbox(SQLOutbox):
         if isinstance(error, OSError):
             raise OutboxError(f"The outbox {self._path} cannot be used: {error.strerror}.") from error
         self._after(process, error)
-        raise OutboxError(f"The outbox {self._path} cannot be used: {error}.") from error
+        raise OutboxError(f"The outbox {self._path} cannot be used: {reason(error, self._path)}.") from error
 
     def _after(self, process: Connections, error: sqlite3.Error) -> None:
         is_damaged = sqlite_file.is_damage(error)

@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from dub_middleware.errors import ConfigError, SlowQueryError, StoreError
+from dub_middleware.errors import ConfigError, MissingDependencyError, SlowQueryError, StoreError
 from dub_middleware.process import PerProcess
+from dub_middleware.reason import reason
 from dub_middleware.server.store import sqlite_file
 from dub_middleware.server.store.sqlite_file import BUSY_TIMEOUT, READ_LIMIT
 from dub_middleware.server.store.together import Together
@@ -36,7 +37,8 @@ class Database:
     open their own.
 
     ``sqlite:///path`` is one file in WAL mode; ``postgresql://…`` is driven by psycopg 3.
-    Raises `ConfigError` for any other URL, `StoreError` when the database cannot be opened.
+    Raises `ConfigError` for any other URL, `MissingDependencyError` without psycopg, `StoreError` when the
+    database cannot be opened.
     """
 
     def __init__(self, url: str) -> None:
@@ -145,7 +147,8 @@ class Database:
         # what PostgreSQL calls a query that its timeout ended, and SQLite one that `limit_reading` did
         if getattr(cause, "sqlstate", "") == "57014" or str(cause) == "interrupted":
             return SlowQueryError(READ_LIMIT)
-        return StoreError(f"{self.url.render_as_string(hide_password=True)}: {cause}")
+        why = reason(cause, self.url.database or "") if self.is_sqlite else cause
+        return StoreError(f"{self.url.render_as_string(hide_password=True)}: {why}")
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
@@ -190,7 +193,10 @@ if hasattr(os, "register_at_fork"):
 
 
 def _postgresql(url: sa.URL) -> sa.Engine:
-    engine = sa.create_engine(url, pool_size=8, max_overflow=32, pool_pre_ping=True)
+    try:
+        engine = sa.create_engine(url, pool_size=8, max_overflow=32, pool_pre_ping=True)
+    except ModuleNotFoundError:
+        raise MissingDependencyError("psycopg", "postgres") from None
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _: object) -> None:
@@ -209,15 +215,15 @@ def _postgresql(url: sa.URL) -> sa.Engine:
 
 
 def _parse(url: str) -> sa.URL:
+    wrong = f"database_url must look like sqlite:///dub.db or postgresql://user@host/name, not {url!r}."
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError as error:
-        raise ConfigError("database_url", f"database_url must be a database URL, not {url!r}.") from error
+        raise ConfigError("database_url", wrong) from error
     if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
-        allowed = "sqlite:///dub.db or postgresql://user@host/name"
-        raise ConfigError("database_url", f"database_url must look like {allowed}, not {url!r}.")
+        raise ConfigError("database_url", wrong)
     if not parsed.database or parsed.database == ":memory:":
         raise ConfigError(
             "database_url", f"database_url must name a file, as in sqlite:///dub.db, not {url!r}."
