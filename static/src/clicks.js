@@ -1,8 +1,8 @@
-import { validClickId } from './click-id.js';
-import { domains, firstClick } from './config.js';
+import { clickId, landed, validClickId } from './click-id.js';
+import { data, domains } from './config.js';
 import { allowed } from './consent.js';
-import { getCookie, setCookie } from './cookies.js';
-import { linkKey, parameter } from './link-key.js';
+import { setCookie } from './cookies.js';
+import { linkKey } from './link-key.js';
 import { CLICK } from './names.js';
 import { tagLinks } from './outbound.js';
 import { parked } from './parked.js';
@@ -12,14 +12,9 @@ import { post } from './transport.js';
 /** Settled when no click is under way: until then its id may still come. @type {Promise<Answer> | undefined} */
 export let settled;
 
-export const clickId = () => validClickId(getCookie(CLICK));
-
-/** The click id that the page's address brings. */
-export const landed = () => validClickId(parameter(CLICK));
-
 /** @param {string} id */
 export const store = (id) => {
-  if (firstClick && clickId()) return;
+  if (data.attributionModel == 'first-click' && clickId()) return;
   setCookie(CLICK, id);
   if (OUTBOUND_DOMAINS) tagLinks();
 };

@@ -1,22 +1,18 @@
 import { parsed } from './parse.js';
 
-/** @param {string} name */
-export const attribute = (name) => document.currentScript?.getAttribute(`data-${name}`);
+/** What the script's tag says. @type {DOMStringMap} */
+export const data = document.currentScript?.dataset || {};
 
 /** @param {string} name */
-const json = (name) => parsed(`data-${name}`, () => JSON.parse(attribute(name) || 'null'));
+const json = (name) => parsed(name, () => JSON.parse(data[name] || 'null'));
 
 /** @type {{refer?: string | null, site?: string, outbound?: string | string[]}} */
-export const domains = { refer: attribute('short-domain'), ...json('domains') };
+export const domains = { refer: data.shortDomain, ...json('domains') };
 /** @type {Record<string, any>} */
-export const cookieOptions = json('cookie-options') || {};
+export const cookieOptions = json('cookieOptions') || {};
 /** Query parameters that name a link, best first. @type {string[]} */
-export const queryParams = [attribute('query-param') || json('query-params') || [], 'via'].flat();
-export const apiHost = attribute('api-host') || 'https://api.dub.co';
-/** Where conversions go when not to the API itself. */
-export const relay = /* @__PURE__ */ attribute('relay') || apiHost;
-export const publishableKey = /* @__PURE__ */ attribute('publishable-key');
-export const firstClick = attribute('attribution-model') == 'first-click';
-export const cleanUrl = attribute('clean-url') != null;
+export const queryParams = [data.queryParam || json('queryParams') || [], 'via'].flat();
+export const apiHost = data.apiHost || 'https://api.dub.co';
+export const publishableKey = CONVERSION_TRACKING && data.publishableKey;
 /** The browser's own opt-out, where the site honours it. */
-export const optedOut = attribute('respect-gpc') != null && navigator.globalPrivacyControl;
+export const optedOut = 'respectGpc' in data && navigator.globalPrivacyControl;

@@ -1,10 +1,10 @@
-import { attribute, optedOut } from './config.js';
+import { data, optedOut } from './config.js';
 import { getCookie, setCookie } from './cookies.js';
 import { CLICK } from './names.js';
 import { setPartner } from './partner.js';
 
 /** May anything be stored or sent? A click id that is there already shows consent given before. */
-export let allowed = !optedOut && !(attribute('consent') && !getCookie(CLICK));
+export let allowed = !optedOut && !(data.consent && !getCookie(CLICK));
 
 /** @type {undefined | ((value?: any) => void)} */
 let decide;

@@ -1,4 +1,5 @@
-import { ask, clickId, settled } from './clicks.js';
+import { clickId } from './click-id.js';
+import { ask, settled } from './clicks.js';
 import { publishableKey } from './config.js';
 import { allowed } from './consent.js';
 import { parked } from './parked.js';
@@ -8,9 +9,6 @@ import { warn } from './warn.js';
 /** Where calls outlive a navigation. */
 const STORAGE = 'dub_pending';
 
-/** @param {number} delay ms */
-const sleep = (delay) => new Promise((resolve) => setTimeout(resolve, delay));
-
 /**
  * @param {any} input
  * @param {string} path
@@ -19,18 +17,18 @@ const sleep = (delay) => new Promise((resolve) => setTimeout(resolve, delay));
 const track = async (input, path) => {
   /** @type {[string, any]} */
   const item = [path, input];
-  /** @param {any} delay */
-  const pause = async (delay) => {
+  /** @type {any} */
+  let body;
+  /** @type {Promise<any> | undefined} */
+  let pause = settled;
+  for (let attempt = 1; ; attempt++) {
     parked.add(item);
-    await delay;
+    await pause;
     // Gone with the next page meanwhile: this one came back from the back/forward cache.
     if (!parked.delete(item)) await new Promise(() => {});
-  };
-  await pause(settled);
-  const body = { ...input, clickId: input?.clickId ?? (clickId() || '') };
-  // A sale without invoice id counts each time it arrives: it goes again only when it was turned away.
-  const once = body.amount && !body.invoiceId;
-  for (let attempt = 1; ; attempt++) {
+    body ||= { ...input, clickId: input?.clickId ?? (clickId() || '') };
+    // A sale without invoice id counts each time it arrives: it goes again only when it was turned away.
+    const once = body.amount && !body.invoiceId;
     /** @type {any} */
     const answer = await post(path, body, publishableKey);
     if (!answer.error) return answer;
@@ -38,7 +36,7 @@ const track = async (input, path) => {
       warn(`${path} failed: ${answer.error.message || answer.error}`);
       return answer;
     }
-    await pause(sleep(attempt * 1e3));
+    pause = new Promise((resolve) => setTimeout(resolve, attempt * 1e3));
   }
 };
 

@@ -57,7 +57,7 @@ if (!window.dubAnalytics?.consent) {
     d: domains.refer,
     v: linkKey(),
     n: domains,
-    k: CONVERSION_TRACKING ? publishableKey : null,
+    k: publishableKey || null,
   };
   if (!window.DubAnalytics) publish({});
   readAddress();

@@ -1,5 +1,6 @@
-import { clickId, landed, settled, store, trackClick, trackVisit } from './clicks.js';
-import { cleanUrl, domains } from './config.js';
+import { clickId, landed } from './click-id.js';
+import { settled, store, trackClick, trackVisit } from './clicks.js';
+import { data, domains } from './config.js';
 import { allowed } from './consent.js';
 import { linkKey } from './link-key.js';
 import { restorePartner } from './partner.js';
@@ -13,7 +14,7 @@ export const readAddress = async () => {
   restorePartner();
   if (domains.refer && linkKey()) trackClick();
   else if (SITE_VISIT && domains.site && !clickId()) trackVisit();
-  if (id && cleanUrl) {
+  if (id && 'cleanUrl' in data) {
     await settled; // what the page has queued still has to see the address
     history.replaceState(history.state, '', withoutClickId(location.href));
   }

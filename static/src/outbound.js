@@ -1,6 +1,5 @@
-import { validClickId } from './click-id.js';
+import { clickId } from './click-id.js';
 import { domains } from './config.js';
-import { getCookie } from './cookies.js';
 import { CLICK } from './names.js';
 import { outboundHosts } from './outbound-hosts.js';
 import { withoutClickId } from './query.js';
@@ -18,7 +17,7 @@ const documents = /* @__PURE__ */ new Set();
  * @param {any} element
  */
 const tag = (element) => {
-  const id = validClickId(getCookie(CLICK));
+  const id = clickId();
   if (element.srcdoc) watch(element.contentDocument);
   const name = element.srcdoc == null ? 'href' : 'src';
   let url;

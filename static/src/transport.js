@@ -1,18 +1,18 @@
-import { apiHost, relay } from './config.js';
+import { apiHost, data } from './config.js';
 import { allowed } from './consent.js';
 
 /**
  * Send to the tracking API. The request outlives the page (`keepalive`), and gives up after ten seconds.
  * @param {string} path below /track/
  * @param {object} body
- * @param {string | null} [key] publishable key
+ * @param {string | false} [key] publishable key
  * @returns {Promise<Answer & {status?: number}>} never rejects: a failure is an `error` in the answer
  */
 export const post = async (path, body, key) => {
   let status;
   try {
     if (!allowed) throw 'consent';
-    const response = await fetch(`${CONVERSION_TRACKING && key ? relay : apiHost}/track/${path}`, {
+    const response = await fetch(`${(CONVERSION_TRACKING && key && data.relay) || apiHost}/track/${path}`, {
       method: 'POST',
       keepalive: true,
       headers: { 'Content-Type': 'application/json', ...(CONVERSION_TRACKING && key && { Authorization: `Bearer ${key}` }) },

@@ -57,12 +57,13 @@ test('the first parameter that names a link decides, via last', async (t) => {
 });
 
 test('bad JSON costs the attribute it stands in, and says so', async (t) => {
-  for (const name of ['data-domains', 'data-cookie-options', 'data-query-params'])
+  const rows = { 'data-domains': 'domains', 'data-cookie-options': 'cookieOptions', 'data-query-params': 'queryParams' };
+  for (const [name, told] of Object.entries(rows))
     await t.test(name, async () => {
       const url = 'https://shop.test/?dub_id=abc&via=ada';
       const { jar, warnings } = await open('index', { url, attributes: { [name]: "{'site': 1}" } });
       assert.equal(warnings.length, 1);
-      assert.match(warnings[0], new RegExp(`^\\[dubAnalytics\\] Failed to parse ${name}\\. SyntaxError`));
+      assert.match(warnings[0], new RegExp(`^\\[dubAnalytics\\] Failed to parse ${told}\\. SyntaxError`));
       assert.equal(jar.get('dub_id').value, 'abc');
       assert.equal(globalThis._dubAnalytics.v, 'ada');
     });

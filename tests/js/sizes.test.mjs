@@ -1,4 +1,4 @@
-/** No variant is larger than Dub's own, as a browser fetches it: brotli 11. */
+/** Every variant is smaller than Dub's own, as a browser fetches it: brotli 11. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';

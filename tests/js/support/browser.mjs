@@ -53,6 +53,18 @@ export class CookieJar {
   }
 }
 
+/**
+ * `data-*` attributes as an element's `dataset` has them.
+ * @param {Record<string, string>} attributes
+ */
+const dataset = (attributes) =>
+  Object.fromEntries(
+    Object.entries(attributes).map(([name, text]) => [
+      name.slice('data-'.length).replace(/-([a-z])/g, (_, letter) => letter.toUpperCase()),
+      text,
+    ]),
+  );
+
 let loads = 0;
 
 /**
@@ -72,7 +84,7 @@ export async function open(module, page = {}) {
   /** @type {string[]} */ const warnings = [];
   const events = new EventTarget();
   const document = {
-    currentScript: { getAttribute: (/** @type {string} */ name) => page.attributes?.[name] ?? null },
+    currentScript: { dataset: dataset(page.attributes ?? {}) },
     prerendering: page.prerendering,
     referrer: 'https://blog.test/',
     get cookie() {
