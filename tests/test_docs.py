@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib
+import inspect
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dub_middleware.conversions import Conversions
 from dub_middleware.server import Options, create_app
 from wsgi_server import serving
 
@@ -54,6 +56,18 @@ def test_every_import_of_ours_exists(page: Path) -> None:
                     f"{node.module}.{name.name}" for name in node.names if not hasattr(module, name.name)
                 ]
     assert not missing
+
+
+def test_the_fields_of_conversions_are_those_there_are() -> None:
+    text = (DOCS / "conversions.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- fields:[^\n]*-->\n(.*?)\n<!-- /fields -->", text, re.DOTALL)
+    assert shown is not None
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (?:`([^`]+)`|required) \|", shown[1], re.MULTILINE)
+    for kind, track in (("lead", Conversions.track_lead), ("sale", Conversions.track_sale)):
+        parameters = [it for it in inspect.signature(track).parameters.values() if it.name != "self"]
+        assert {name: default for name, of, default in rows if of in (kind, "both")} == {
+            it.name: "" if it.default is it.empty else repr(it.default) for it in parameters
+        }
 
 
 def test_the_servers_options_are_those_it_has() -> None:

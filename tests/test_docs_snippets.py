@@ -23,6 +23,7 @@ from werkzeug.test import Client
 
 import django_settings  # noqa: F401  configures Django
 from dub_middleware.conversions import Conversions, DubAPI
+from dub_middleware.flask import Dub
 from dub_middleware.testing import LocalDub, RecordingDestination
 from dub_middleware.webhooks import LinkCreated, sign
 from dub_stub import KEY, DubStub
@@ -71,6 +72,29 @@ def test_delivery(dub: DubStub, segment: SegmentStub) -> None:
     assert names["receipt"].is_durable
     assert names["conversions"].flush()
     assert names["receipt"].state == "delivered"
+    names["conversions"].close()
+
+
+def test_conversions(dub: DubStub, capsys: pytest.CaptureFixture[str]) -> None:
+    both, refused, waits = snippets("conversions.md")
+    names = run(both.replace("DubAPI()", f"DubAPI(base_url={dub.url!r})"))
+    person = SimpleNamespace(id="42", name="Ada", email="ada@example.com", user_id="42", number="inv_1")
+    dub.know("42", CLICK, leads=0)
+    names["signed_up"](person)
+    names["paid"](person)
+    assert names["conversions"].flush()
+    assert [body["metadata"] for body in dub.leads] == [{"plan": "pro"}]
+    assert [(body["amount"], body["currency"], body["invoiceId"]) for body in dub.sales] == [
+        (4900, "eur", "inv_1")
+    ]
+    dub.forget()
+    dub.know("42", CLICK, leads=0)
+    run(waits, **names)
+    run(refused, **names)
+    link, said = capsys.readouterr().out.splitlines()
+    assert link == "https://go.localhost/spring"
+    assert said.startswith("amount must be an integer from 0 to ")
+    assert said.endswith("(in the minor unit, so 49.00 usd is 4900)")
     names["conversions"].close()
 
 
@@ -147,13 +171,25 @@ def shop(config: dict[str, Any]) -> flask.Flask:
 
 
 def test_flask_and_its_tests(local_dub: LocalDub) -> None:
-    names = run(snippets("frameworks.md")[4].replace("{...}", "{}"), create_app=shop)
+    names = run(snippets("frameworks.md")[-2].replace("{...}", "{}"), create_app=shop)
     client = shop({"DUB_CONVERSIONS": names["client"]}).test_client()
     assert client.post("/checkout").location == "/thanks"
     assert names["client"].flush()
     assert [sale.invoice_id for sale in names["destination"].sales] == ["inv_1"]
     given = {"create_app": shop, "Conversions": Conversions, "DubAPI": DubAPI}
-    run(snippets("frameworks.md")[5].replace("{...}", "{}"), **given)["test_a_sign_up_is_a_lead"](local_dub)
+    run(snippets("frameworks.md")[-1].replace("{...}", "{}"), **given)["test_a_sign_up_is_a_lead"](local_dub)
+
+
+def test_behind_a_proxy() -> None:
+    """The other way round the app would be told too late, and the cookie would not be Secure."""
+    app = flask.Flask("shop")
+    app.add_url_rule("/", view_func=lambda: "")
+    run(snippets("frameworks.md")[4], app=app, dub=Dub())
+    client = app.test_client()
+    client.get("/?dub_id=test", headers={"X-Forwarded-Proto": "https"})
+    cookie = client.get_cookie("dub_id")
+    assert cookie is not None
+    assert cookie.secure
 
 
 def test_any_other_app(dub: DubStub) -> None:
