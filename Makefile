@@ -5,6 +5,8 @@ JOBS ?= 2# test processes
 ARGS ?=# passed on to pytest: make test ARGS='tests/test_cookies.py -k domain'
 JS_TESTS = $(wildcard tests/js/*.test.js tests/js/*.test.mjs)
 export VENV PYTHON
+# compile each module once, not in each of the hundreds of processes that tests start
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-js peers setup lint format build-static check-static clean

@@ -51,13 +51,8 @@ export function start() {
     const form = event.target;
     if (!sheet()?.contains(form) || form.method === "dialog" || event.defaultPrevented) return;
     event.preventDefault();
-    if (form.matches("[data-filter-form]")) {
-      takeOffer(form);
-      sheet().close();
-      go(formUrl(form));
-    } else {
-      show(formUrl(form));
-    }
+    if (form.matches("[data-filter-form]")) filterBy(form);
+    else show(formUrl(form));
   });
   document.addEventListener("change", (event) => {
     if (event.target.id === "filter-field") offerValues(event.target.closest("[data-sheet-part]") ?? document);
@@ -67,14 +62,37 @@ export function start() {
   });
 }
 
+let offer = Promise.resolve(); // done when the values of the field that was chosen last are on the list
+let asking = null;
+
 // the values that events of the range have, most frequent first, to choose from
-async function offerValues(root) {
-  const list = root.querySelector("[data-filter-values]");
+function offerValues(root) {
   const { values: url } = root.querySelector("#filter-field").selectedOptions[0].dataset;
-  const rows = url ? await fetch(url, { headers: { Accept: "application/json" } }).then((answer) => answer.json()).then((found) => found.rows).catch(() => []) : [];
+  asking?.abort();
+  asking = new AbortController();
+  offer = fillList(root, url, asking.signal);
+}
+
+async function fillList(root, url, signal) {
+  const list = root.querySelector("[data-filter-values]");
+  list.replaceChildren(); // they are of another field
+  const rows = url ? await valuesAt(url, signal).catch(() => []) : [];
+  if (signal.aborted) return;
   list.hidden = rows.length === 0;
   list.replaceChildren(...rows.slice(0, 200).map((row) => choice(root, row)));
   narrow(root.querySelector("#filter-value"));
+}
+
+async function valuesAt(url, signal) {
+  const answer = await fetch(url, { headers: { Accept: "application/json" }, signal });
+  return (await answer.json()).rows;
+}
+
+async function filterBy(form) {
+  await offer; // who types fast is ahead of the list
+  takeOffer(form);
+  sheet().close();
+  go(formUrl(form));
 }
 
 // what was typed is a part of a name more often than a value: the first one offered is meant then

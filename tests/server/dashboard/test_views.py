@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 pytest.importorskip("playwright")
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from dub_middleware.server.store import Context, CustomerDetails, WebhookDelivery
 
@@ -221,6 +221,32 @@ def test_the_filter_dialog_offers_what_there_is(view: Page, history: int) -> Non
     view.keyboard.press("Tab")
     view.keyboard.type("germ")
     view.keyboard.press("Enter")
+    expect(view.get_by_role("group", name="Filters")).to_contain_text("Country is Germany")
+
+
+def test_the_filter_dialog_no_longer_waits_for_values_of_another_field(view: Page, history: int) -> None:
+    view.route("**/breakdown/countries*", lambda route: None)  # never answered
+    view.reload()
+    view.keyboard.press("f")
+    dialog = view.get_by_role("dialog", name="Filter")
+    with view.expect_request("**/breakdown/countries*") as countries:
+        dialog.get_by_label("What").select_option("Country")
+    with view.expect_event("requestfailed", lambda request: request == countries.value):
+        dialog.get_by_label("What").select_option("Referrer")
+    expect(dialog.get_by_role("listitem")).to_have_count(3)
+
+
+def test_who_types_fast_is_understood_all_the_same(view: Page, history: int) -> None:
+    held: list[Route] = []
+    view.route("**/breakdown/countries*", lambda route: held.append(route))
+    view.reload()
+    view.keyboard.press("f")
+    dialog = view.get_by_role("dialog", name="Filter")
+    with view.expect_request("**/breakdown/countries*"):
+        dialog.get_by_label("What").select_option("Country")
+    dialog.get_by_label("Value").fill("germ")
+    view.keyboard.press("Enter")
+    held[-1].continue_()
     expect(view.get_by_role("group", name="Filters")).to_contain_text("Country is Germany")
 
 
