@@ -139,6 +139,15 @@ def customer_object(customer: Customer) -> dict[str, Any]:
     }
 
 
+def event_customer(event: Event) -> dict[str, Any]:
+    """The customer of an event; of one that was deleted only the id, and Dub's own words for the rest."""
+    if event.customer is not None:
+        return customer_object(event.customer)
+    known = event.customer_id or ""
+    gone = Customer(pk=0, id=known, external_id=known, name="Deleted Customer", email="deleted@customer.com")
+    return customer_object(gone)
+
+
 def iso(moment: datetime | None) -> str | None:
     """``2026-03-18T12:00:00.000Z``, as JavaScript writes a moment."""
     if moment is None:

@@ -328,6 +328,25 @@ class TestFilters:
         assert {event.click_id for event in found} == theirs
         assert "click" in {event.type for event in found}
 
+    @pytest.mark.parametrize("exclude", [False, True])
+    @pytest.mark.parametrize("steps", [("click",), ("lead",), ("sale",), ("click", "lead")])
+    def test_the_furthest_step_is_that_of_the_click(
+        self, world: World, steps: tuple[str, ...], exclude: bool
+    ) -> None:
+        ranks = ("click", "lead", "sale")
+        furthest: dict[str, int] = {}
+        for event in world.events:
+            rank = ranks.index(event.type)
+            furthest[event.click_id] = max(rank, furthest.get(event.click_id, 0))
+        assert set(furthest.values()) == {0, 1, 2}
+        filters = {"reached": Filter(steps, exclude)}
+        expected = [event for event in world.events if (ranks[furthest[event.click_id]] in steps) != exclude]
+        period = world.queries.period("all")
+        assert world.queries.totals(period, filters) == counted(expected)
+        newest, _ = world.queries.live(None, filters, types=("click",), limit=1000)
+        clicks = [event.id for event in expected if event.type == "click"]
+        assert sorted(event.id for event in newest) == sorted(clicks)
+
     def test_a_tag_is_that_of_the_link(self, world: World) -> None:
         tag = world.store.workspace.tags()[0]
         period = world.queries.period("all")

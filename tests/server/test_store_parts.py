@@ -29,7 +29,7 @@ from dub_middleware.server.store import (
     engine,
     sqlite_file,
 )
-from dub_middleware.server.store.migrations import migrate
+from dub_middleware.server.store.migrations import STEPS, migrate
 from dub_middleware.server.store.schema import schema_version
 from standing_clock import Clock
 
@@ -325,9 +325,25 @@ class TestUpkeep:
 class TestMigrations:
     def test_each_step_runs_once_and_in_order(self, store: Store) -> None:
         ran: list[int] = []
-        steps = [lambda _, n=n: ran.append(n) for n in (1, 2)]
-        assert migrate(store.database, steps) == migrate(store.database, steps) == 3
+        newest = migrate(store.database)
+        steps = [*STEPS, *(lambda _, n=n: ran.append(n) for n in (1, 2))]
+        assert migrate(store.database, steps) == migrate(store.database, steps) == newest + 2
         assert ran == [1, 2]
+
+    def test_a_database_of_the_first_version_is_brought_up_to_date(
+        self, store: Store, open_store: Callable[[], Store]
+    ) -> None:
+        with store.database.write() as connection:
+            connection.exec_driver_sql("DROP TABLE deleted_customers")
+            connection.exec_driver_sql("DROP INDEX events_conversions")
+            connection.execute(sa.update(schema_version).values(version=1))
+        store = open_store()
+        customer = store.customers.create(CustomerDetails(external_id="ada"))
+        assert store.customers.delete(customer.id)
+        assert not store.customers.delete(customer.id)
+        with store.database.read() as connection:
+            known = sa.inspect(connection).get_indexes("events")
+        assert "events_conversions" in {index["name"] for index in known}
 
     def test_a_step_that_fails_changes_nothing(self, store: Store) -> None:
         def fail(connection: sa.Connection) -> None:
@@ -335,15 +351,18 @@ class TestMigrations:
             raise RuntimeError("no")
 
         with pytest.raises(RuntimeError):
-            migrate(store.database, [fail])
+            migrate(store.database, [*STEPS, fail])
         with store.database.read() as connection:
             assert not sa.inspect(connection).has_table("half")
-            assert connection.execute(sa.select(schema_version.c.version)).scalar_one() == 1
+            version = connection.execute(sa.select(schema_version.c.version)).scalar_one()
+        assert version == len(STEPS) + 1
 
     def test_a_newer_database_is_left_alone(self, store: Store, open_store: Callable[[], Store]) -> None:
         with store.database.write() as connection:
             connection.execute(sa.update(schema_version).values(version=99))
-        with pytest.raises(StoreError, match="schema version 99, this dub-middleware knows up to 1"):
+        with pytest.raises(
+            StoreError, match=f"schema version 99, this dub-middleware knows up to {len(STEPS) + 1}"
+        ):
             open_store()
 
     def test_many_processes_may_start_at_once(self, database_url: str) -> None:

@@ -20,7 +20,7 @@ from dub_middleware.server.api.schema import (
     Union,
     Values,
 )
-from dub_middleware.server.objects import click_object, customer_object, iso
+from dub_middleware.server.objects import click_object, event_customer, iso
 from dub_middleware.server.store import Event, EventType
 
 resource = Resource("Events", "One by one, what was clicked, signed up for and bought.")
@@ -190,7 +190,7 @@ def _row(call: Call, event: Event) -> Values:
         "eventId": event.event_id,
         "eventName": event.name,
         "metadata": event.metadata,
-        "customer": _customer(event),
+        "customer": event_customer(event),
     }
     if event.type == "sale":
         sale = {
@@ -202,23 +202,3 @@ def _row(call: Call, event: Event) -> Values:
         row |= {"sale": sale, "saleAmount": event.amount, "invoice_id": sale["invoiceId"]}
         row["payment_processor"] = event.payment_processor
     return row
-
-
-def _customer(event: Event) -> Values:
-    """The customer, or who stands for one that was deleted."""
-    if event.customer is not None:
-        return customer_object(event.customer)
-    return {
-        "id": "",
-        "externalId": "",
-        "name": "Deleted Customer",
-        "email": "deleted@customer.com",
-        "avatar": None,
-        "stripeCustomerId": None,
-        "country": None,
-        "sales": 0,
-        "saleAmount": 0,
-        "createdAt": "1970-01-01T00:00:00.000Z",
-        "firstSaleAt": None,
-        "subscriptionCanceledAt": None,
-    }

@@ -72,12 +72,22 @@ def index() -> Response:
         chart=drawing.chart(scope, found, currency),
         steps=drawing.funnel(found, currency),
         cards=cards,
+        left_at={"leads": _left_at(scope, "click"), "sales": _left_at(scope, "lead")},
         who_left=url_for("customers.index", bought="no", link_id=_only_link(scope)),
         currency=currency,
         write_row=lambda counts: drawing.write_counts(counts, scope, currency),
         nothing=empty.reason(scope, found.period, "analytics.index") if found.totals == Counts() else None,
         cursor=cursor,
     )
+
+
+def _left_at(scope: Scope, step: str) -> str:
+    """The list of those events of a type whose click came no further."""
+    shown = scope.without_choices().with_filter("reached", [step])
+    same_range = (
+        {} if scope.start else {"interval": scope.interval}
+    )  # the two pages begin with different ones
+    return shown.url("events.index", type=step, **same_range)
 
 
 def _only_link(scope: Scope) -> str | None:

@@ -53,6 +53,12 @@ LABELS = {
     "event_name": "Event name",
     "customer_id": "Customer",
     "sale_type": "Sale type",
+    "reached": "Furthest step",
+}
+#: the fields with few values that are known beforehand, and what people call these
+CLOSED = {
+    "sale_type": {"new": "First purchase", "recurring": "Later purchase"},
+    "reached": {"click": "Click", "lead": "Lead", "sale": "Sale"},
 }
 
 
@@ -203,6 +209,8 @@ def _filters(arguments: MultiDict[str, str]) -> dict[str, Filter]:
         bare = name.removesuffix("!")
         if bare in FIELDS and bare != "search" and bare not in found:
             values = tuple(dict.fromkeys(filter(None, map(plain, arguments.getlist(name)))))
+            if unknown := [value for value in values if value not in CLOSED.get(bare, values)]:
+                raise ScopeError(f"{bare} is {unknown[0]!r}; allowed are {', '.join(CLOSED[bare])}.")
             if values:
                 found[bare] = Filter(values, exclude=name.endswith("!"))
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dub_middleware.server.dashboard import formats
+from dub_middleware.server.dashboard.filters import CLOSED
 from dub_middleware.server.store import Store
 
 Metric = Literal["clicks", "leads", "sales"]
@@ -105,6 +106,8 @@ def name_of(store: Store, field: str, raw: str) -> str:
     if field == "customer_id":
         customer = store.customers.get(raw)
         return raw if customer is None else customer.name or customer.email or customer.external_id
+    if field in CLOSED:
+        return CLOSED[field].get(raw, raw)
     grouping = next((known for known in GROUPINGS.values() if known.field == field), None)
     return names(store, grouping).get(raw) or formats.value(field, raw) if grouping else raw
 

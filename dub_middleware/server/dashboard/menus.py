@@ -12,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from dub_middleware.server.dashboard import formats
-from dub_middleware.server.dashboard.filters import LABELS, Scope, address
+from dub_middleware.server.dashboard.filters import CLOSED, LABELS, Scope, address
 from dub_middleware.server.dashboard.groupings import GROUPINGS, name_of
 from dub_middleware.server.dashboard.pages import answer, current_server, page, viewer_zone
 
@@ -80,6 +80,7 @@ def choose() -> AnyResponse:
         to=to,
         field=field,
         values_url=_values_url,
+        closed=CLOSED,
     )
 
 

@@ -12,11 +12,20 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from dub_middleware.server.queries.search import mentions
-from dub_middleware.server.store import Store
-from dub_middleware.server.store.events import is_type
+from dub_middleware.server.store import EventType, Store
+from dub_middleware.server.store.events import TYPES, is_type
 from dub_middleware.server.store.metadata import text_at
 from dub_middleware.server.store.rollups import BY_QUARTER, Dim
-from dub_middleware.server.store.schema import customers, events, link_tags, links, tags, url_parts
+from dub_middleware.server.store.schema import (
+    CLICK,
+    customers,
+    deleted_customers,
+    events,
+    link_tags,
+    links,
+    tags,
+    url_parts,
+)
 from dub_middleware.server.store.words import UTM, short_url
 
 Operator = Literal["=", "!=", ">", ">=", "<", "<="]
@@ -71,8 +80,27 @@ FIELDS = (
     "root",
     "customer_id",
     "sale_type",
+    "reached",
     "search",
 )
+
+
+def _led_to(kind: EventType | None = None) -> Clause:
+    """There is a lead or a sale with the same click id, or one of the two."""
+    later = events.alias("later")
+    # written as in the partial index, or SQLite does not see that it will do
+    is_conversion = later.c.type != sa.literal_column(str(CLICK))
+    same_click = later.c.click_id == events.c.click_id
+    wanted = () if kind is None else (later.c.type == TYPES[kind],)
+    return sa.exists().where(same_click, is_conversion, *wanted)
+
+
+#: how far a click came, which is told of all events with its id
+_REACHED = {
+    "click": sa.not_(_led_to()),
+    "lead": _led_to("lead") & sa.not_(_led_to("sale")),
+    "sale": _led_to("sale"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +156,8 @@ def _clause(store: Store, connection: sa.Connection, field: str, chosen: Filter)
 def _member(store: Store, field: str, values: Sequence[str]) -> Clause:
     if field == "search":
         return sa.or_(*map(mentions, values))
+    if field == "reached":
+        return sa.or_(sa.false(), *(_REACHED[value] for value in values if value in _REACHED))
     if field == "customer_id":
         return events.c.id.in_(_events_of_customers(values))
     if field in UTM:
@@ -149,8 +179,8 @@ def _member(store: Store, field: str, values: Sequence[str]) -> Clause:
 
 def _events_of_customers(values: Sequence[str]) -> sa.CompoundSelect[Any]:
     """Their leads and sales, and the clicks these came from."""
-    pks = sa.select(customers.c.pk).where(customers.c.id.in_(values))
-    theirs = events.c.customer.in_(pks)
+    named = (sa.select(table.c.pk).where(table.c.id.in_(values)) for table in (customers, deleted_customers))
+    theirs = events.c.customer.in_(sa.union_all(*named))
     clicks = sa.select(events.c.click_id).where(theirs)
     return sa.union(
         sa.select(events.c.id).where(theirs),

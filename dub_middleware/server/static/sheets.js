@@ -65,18 +65,19 @@ export function start() {
 let offer = Promise.resolve(); // done when the values of the field that was chosen last are on the list
 let asking = null;
 
-// the values that events of the range have, most frequent first, to choose from
+// the values to choose from: all there can be, or those that events of the range have, most frequent first
 function offerValues(root) {
-  const { values: url } = root.querySelector("#filter-field").selectedOptions[0].dataset;
+  const { values: url, choices } = root.querySelector("#filter-field").selectedOptions[0].dataset;
   asking?.abort();
   asking = new AbortController();
-  offer = fillList(root, url, asking.signal);
+  offer = fillList(root, url, choices, asking.signal);
 }
 
-async function fillList(root, url, signal) {
+async function fillList(root, url, choices, signal) {
   const list = root.querySelector("[data-filter-values]");
   list.replaceChildren(); // they are of another field
-  const rows = url ? await valuesAt(url, signal).catch(() => []) : [];
+  const known = JSON.parse(choices ?? "[]").map(([value, label]) => ({ value, label }));
+  const rows = url ? await valuesAt(url, signal).catch(() => []) : known;
   if (signal.aborted) return;
   list.hidden = rows.length === 0;
   list.replaceChildren(...rows.slice(0, 200).map((row) => choice(root, row)));
@@ -108,7 +109,7 @@ function choice(root, row) {
   button.value = row.value;
   button.textContent = row.label;
   count.className = "choice-end soft";
-  count.textContent = row.counts.clicks.toLocaleString("en");
+  count.textContent = row.counts?.clicks.toLocaleString("en") ?? "";
   button.append(count);
   button.addEventListener("click", () => (root.querySelector("#filter-value").value = row.value));
   item.dataset.text = `${row.label} ${row.value}`.toLowerCase();

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from dub_middleware.server.store.engine import Database, Driver
 from dub_middleware.server.store.ids import new_id
 from dub_middleware.server.store.models import Customer, CustomerDetails, from_ms, to_ms
 from dub_middleware.server.store.prepared import Prepared
-from dub_middleware.server.store.schema import customers, links
+from dub_middleware.server.store.schema import customers, deleted_customers, links
 
 MAX_MS = 2**53  # milliseconds, behind every moment
 
@@ -94,11 +94,13 @@ class Customers:
         return self.get(customer_id)
 
     def delete(self, customer_id: str) -> bool:
-        """Forget a customer; their events stay, without a name."""
+        """Forget a customer; their events stay, with the id and without a name."""
         with self._database.write() as connection:
-            return bool(
-                connection.execute(sa.delete(customers).where(customers.c.id == customer_id)).rowcount
-            )
+            gone = sa.delete(customers).where(customers.c.id == customer_id).returning(customers.c.pk)
+            pk = connection.execute(gone).scalar()
+            if pk is not None:
+                connection.execute(sa.insert(deleted_customers).values(pk=pk, id=customer_id))
+        return pk is not None
 
     def page(
         self,
@@ -225,6 +227,14 @@ def load_customers(connection: sa.Connection, pks: Iterable[int | None]) -> dict
         return {}
     rows = connection.execute(_select().where(customers.c.pk.in_(wanted))).mappings()
     return {row["pk"]: _customer(row) for row in rows}
+
+
+def load_deleted(connection: sa.Connection, pks: Collection[int]) -> dict[int, str]:
+    """The ids of those who had these numbers and were deleted."""
+    if not pks:
+        return {}
+    wanted = sa.select(deleted_customers).where(deleted_customers.c.pk.in_(pks))
+    return {row.pk: row.id for row in connection.execute(wanted)}
 
 
 def random_name() -> str:

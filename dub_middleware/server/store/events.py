@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dub_middleware.server.store.customers import load_customers
+from dub_middleware.server.store.customers import load_customers, load_deleted
 from dub_middleware.server.store.engine import Database
 from dub_middleware.server.store.link_rows import load_links
 from dub_middleware.server.store.models import (
@@ -132,6 +132,9 @@ class Events:
         texts = self._words.texts(connection, (row[name] for row in rows for name in WORDS))
         found_links = load_links(connection, (row["link"] for row in rows))
         found_customers = load_customers(connection, (row["customer"] for row in rows))
+        missing = {row["customer"] for row in rows} - found_customers.keys() - {None}
+        customer_ids = load_deleted(connection, missing)
+        customer_ids |= {pk: customer.id for pk, customer in found_customers.items()}
         clicked = _click_times(connection, {row["click_id"] for row in rows if row["type"] != CLICK})
         complete = []
         for row in rows:
@@ -150,6 +153,7 @@ class Events:
                     event_id=row["event_id"],
                     name=word["event_name"],
                     customer=found_customers.get(row["customer"]),
+                    customer_id=customer_ids.get(row["customer"]),
                     metadata=None if row["metadata"] is None else json.loads(row["metadata"]),
                     amount=row["amount"],
                     currency=word["currency"],

@@ -16,8 +16,19 @@ from dub_middleware.server.store.schema import metadata, rollup_state, schema_ve
 
 Step = Callable[[sa.Connection], None]
 
+
+def _remember_deleted_customers(connection: sa.Connection) -> None:
+    connection.exec_driver_sql(
+        "CREATE TABLE deleted_customers (pk BIGINT PRIMARY KEY, id TEXT NOT NULL UNIQUE)"
+    )
+
+
+def _find_conversions_by_click(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("CREATE INDEX events_conversions ON events (click_id, type) WHERE type <> 0")
+
+
 #: step n turns version n + 1 into n + 2
-STEPS: Sequence[Step] = ()
+STEPS: Sequence[Step] = (_remember_deleted_customers, _find_conversions_by_click)
 
 _LOCK = 0x6475_6200  # any number that no other program of the same database uses
 

@@ -171,6 +171,7 @@ class Event:
     event_id: str | None = None
     name: str | None = None
     customer: Customer | None = None
+    customer_id: str | None = None  # also when the customer has been deleted since
     metadata: Mapping[str, Any] | None = None
     amount: int | None = None
     currency: str | None = None

@@ -131,6 +131,14 @@ customers = _table(
     sa.Index("customers_link", "link"),
 )
 
+#: who a customer was whom their events still name
+deleted_customers = _table(
+    "deleted_customers",
+    sa.Column("pk", Id, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    compact=True,
+)
+
 words = _table("words", _serial(), sa.Column("text", sa.Text, nullable=False, unique=True))
 
 #: the parts of a destination URL that breakdowns ask for; ``word`` is the URL's id in `words`
@@ -189,6 +197,15 @@ sa.Index(
     unique=True,
     sqlite_where=_is[CLICK],
     postgresql_where=_is[CLICK],
+)
+#: how far a click came
+_is_conversion = sa.text("type <> 0")
+sa.Index(
+    "events_conversions",
+    events.c.click_id,
+    events.c.type,
+    sqlite_where=_is_conversion,
+    postgresql_where=_is_conversion,
 )
 _has_customer = sa.text("customer IS NOT NULL")
 sa.Index(

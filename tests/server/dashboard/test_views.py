@@ -222,6 +222,12 @@ def test_the_filter_dialog_offers_what_there_is(view: Page, history: int) -> Non
     view.keyboard.type("germ")
     view.keyboard.press("Enter")
     expect(view.get_by_role("group", name="Filters")).to_contain_text("Country is Germany")
+    view.keyboard.press("f")
+    dialog.get_by_label("What").select_option("Furthest step")
+    expect(offered).to_have_text(["Click", "Lead", "Sale"])
+    offered.get_by_role("button", name="Lead").click()
+    expect(view.get_by_role("group", name="Filters")).to_contain_text("Furthest step is Lead")
+    assert "reached=lead" in view.url
 
 
 def test_the_filter_dialog_no_longer_waits_for_values_of_another_field(view: Page, history: int) -> None:

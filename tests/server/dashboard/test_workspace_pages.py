@@ -6,7 +6,8 @@ import re
 import zlib
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from typing import Any
+from html import unescape
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from werkzeug.test import Client, TestResponse
@@ -19,6 +20,9 @@ from standing_clock import Clock
 from stub_http import Reply, Request, StubServer
 from waiting import wait_until
 from wsgi_server import serving
+
+if TYPE_CHECKING:
+    from conftest import Record
 
 HTML = {"Accept": "text/html"}
 HOSTILE = "<script>alert(1)</script>\"'&"
@@ -199,6 +203,30 @@ def test_customers_are_those_who_have_bought_or_have_not_by_a_link(client: Clien
     assert "Came by go.localhost/launch" in get(client, f"/customers?link_id={launch.id}").text
     funnel = get(client, f"/?view=funnel&link_id={launch.id}").text
     assert f'href="/customers?bought=no&amp;link_id={launch.id}"' in funnel
+
+
+def test_the_funnel_leads_to_those_who_went_no_further(client: Client, record: Record) -> None:
+    clicked, signed_up = record(), record(customer="bob")
+    record(customer="ada", amount=4900)
+    funnel = unescape(get(client, "/?view=funnel&interval=7d&country=DE").text)
+    for label, kind, left in (
+        ("Clicks without a lead", "click", clicked),
+        ("Leads without a sale", "lead", signed_up),
+    ):
+        address = re.search(rf'<a href="([^"]+)">{label}</a>', funnel)
+        assert address is not None
+        listed = client.get(address[1], headers={"Accept": "application/json"}).json
+        assert listed is not None
+        assert [(event["event"], event["click"]["id"]) for event in listed["events"]] == [(kind, left)]
+        assert {name: chosen["values"] for name, chosen in listed["filters"].items()} == {
+            "country": ["DE"],
+            "reached": [kind],
+        }
+    assert "interval=7d" in address[1]
+    assert "Furthest step" in get(client, address[1]).text
+    refused = client.get("/events.json?reached=moon")
+    assert refused.status_code == 400
+    assert "reached is 'moon'; allowed are click, lead, sale." in refused.text
 
 
 def test_a_customer_is_shown_from_click_to_sale(client: Client, server: Server, clock: Clock) -> None:
