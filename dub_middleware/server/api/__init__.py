@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from werkzeug import Response
 from werkzeug.exceptions import MethodNotAllowed, NotFound
-from werkzeug.routing import Map, RequestRedirect, Rule
+from werkzeug.routing import Map, MapAdapter, RequestRedirect, Rule
 
 from dub_middleware.errors import LinkError, SlowQueryError
 from dub_middleware.server.api import (
@@ -59,16 +59,8 @@ class Api:
         self.gate = Gatekeeper(server.store, server.options)
         self._resources = [*resources, openapi.endpoint(lambda: self.document)]
         operations = [operation for resource in self._resources for operation in resource.operations]
-        rules = [
-            Rule(re.sub(r"{(\w+)}", r"<\1>", operation.route), methods=[operation.method], endpoint=operation)
-            for operation in operations
-        ]
-        self._fixed = {
-            (operation.method, operation.route): operation
-            for operation in operations
-            if "{" not in operation.route
-        }
-        self._routes = Map(rules, strict_slashes=False, merge_slashes=False).bind("")
+        self._operations = {(operation.method, operation.route): operation for operation in operations}
+        self._routes = _routes(tuple(self._operations))
         self._open = {operation.route for operation in operations if operation.cors}
 
     @functools.cached_property
@@ -111,11 +103,12 @@ class Api:
 
     def _find(self, call: Call) -> tuple[Operation, Mapping[str, str]]:
         place = call.environ["REQUEST_METHOD"], call.environ["PATH_INFO"]
-        if (operation := self._fixed.get(place)) is not None:
+        if "{" not in place[1] and (operation := self._operations.get(place)) is not None:
             return operation, {}
         request = call.request
         try:
-            return self._routes.match(request.path, request.method)
+            place, raw_path = self._routes.match(request.path, request.method)
+            return self._operations[place], raw_path
         except (NotFound, RequestRedirect):
             raise _no_endpoint(request) from None
         except MethodNotAllowed as error:
@@ -129,6 +122,16 @@ class Api:
                 raise _Answered(answer) from None
             message = f"{request.method} is not allowed on {request.path}; allowed: {headers['Allow']}."
             raise ApiError("bad_request", message, status=405, headers=headers) from None
+
+
+@functools.cache  # Werkzeug takes long to compile them, and they are those of every server in the process
+def _routes(places: tuple[tuple[str, str], ...]) -> MapAdapter:
+    """What finds the method and route of a request among ``places``."""
+    rules = [
+        Rule(re.sub(r"{(\w+)}", r"<\1>", route), methods=[method], endpoint=(method, route))
+        for method, route in places
+    ]
+    return Map(rules, strict_slashes=False, merge_slashes=False).bind("")
 
 
 def _no_endpoint(request: ApiRequest) -> ApiError:

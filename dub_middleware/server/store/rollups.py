@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -71,30 +71,13 @@ class Rollups:
     def __init__(self, database: Database, stream: Stream) -> None:
         self._database = database
         self._stream = stream
-        place = sa.select(state.c.xid, state.c.id)
-        self._place = Prepared(database, place)
-        self._place_of_mine = Prepared(database, place.with_for_update())
-        self._end = Prepared(database, stream.last())
-        fresh = stream.between()
-        self._count = Prepared(
-            database, sa.select(sa.func.count().label("number")).select_from(events).where(fresh)
-        )
-        self._last = Prepared(
-            database,
-            sa.select(*stream.columns, events.c.id)
-            .where(fresh)
-            .order_by(*stream.order())
-            .offset(sa.bindparam("skipped"))
-            .limit(1),
-        )
-        self._steps = [Prepared(database, step) for step in (*self._additions(fresh), _on_links(fresh))]
-        self._move = Prepared(database, sa.update(state), ["xid", "id"])
+        self._prepared = _prepared(database, stream)
 
     def fold(self) -> int:
         """Add what is new since the last fold; return how many events that were."""
         with self._database.read() as connection:
             raw = driver_of(connection)
-            if self._position(raw, self._end) <= self._position(raw, self._place):
+            if self._position(raw, self._prepared.end) <= self._position(raw, self._prepared.place):
                 return 0
         total = 0
         while folded := self._fold_chunk():
@@ -105,26 +88,29 @@ class Rollups:
 
     def _fold_chunk(self) -> int:
         with self._database.record(durable=False) as raw:
-            start, end = self._position(raw, self._place_of_mine), self._position(raw, self._end)
+            start, end = (
+                self._position(raw, self._prepared.place_of_mine),
+                self._position(raw, self._prepared.end),
+            )
             if end <= start:
                 return 0
             given = bounds(start, end)
-            number: int = (self._count.first(raw, given) or {})["number"]
+            number: int = (self._prepared.number.first(raw, given) or {})["number"]
             if number > CHUNK:
-                end = self._position(raw, self._last, {**given, "skipped": CHUNK - 1})
+                end = self._position(raw, self._prepared.last, {**given, "skipped": CHUNK - 1})
             if not self._database.is_sqlite:
                 # rows of one large transaction look alike to the planner, which would read the whole table
                 raw.execute("SET LOCAL enable_seqscan = off")
             given = bounds(start, end)
-            for step in self._steps:
+            for step in self._prepared.steps:
                 step.run(raw, given)
-            self._move.run(raw, {"xid": end.xid, "id": end.id})
+            self._prepared.move.run(raw, {"xid": end.xid, "id": end.id})
         return min(number, CHUNK)
 
     def subtract(self, connection: sa.Connection, where: sa.ColumnElement[bool]) -> None:
         """Take events that are about to be deleted out of the totals; the counters of links stay."""
-        folded = self._stream.up_to(self._position(driver_of(connection), self._place_of_mine))
-        for step in self._additions(sa.and_(folded, where), sign=-1):
+        folded = self._stream.up_to(self._position(driver_of(connection), self._prepared.place_of_mine))
+        for step in _additions(self._database, sa.and_(folded, where), sign=-1):
             connection.execute(step)
         for table in (rollup_quarter, rollup_day):
             empty = [table.c[name] == 0 for name in _counter_names(table)]
@@ -134,31 +120,79 @@ class Rollups:
         row = statement.first(raw, given or {})
         return START if row is None else Position(xid=int(row["xid"]), id=row["id"])
 
-    def _additions(self, which: sa.ColumnElement[bool], sign: int = 1) -> Iterator[Step]:
-        for dim in BY_QUARTER:
-            yield self._addition(rollup_quarter, dim, which, sign, _value(dim), events.c.ts // QUARTER)
-        for dim in BY_DAY:
-            yield self._addition(rollup_day, dim, which, sign, events.c.ts // DAY, _value(dim))
 
-    def _addition(
-        self,
-        table: sa.Table,
-        dim: Dim,
-        which: sa.ColumnElement[bool],
-        sign: int,
-        *key: sa.ColumnElement[Any],
-    ) -> Step:
-        counted: list[sa.ColumnElement[Any]] = [
-            sa.literal_column(str(sign)) * counter.element for counter in counters()
-        ]
-        values = [sa.literal_column(str(int(dim))), *key, *counted]
-        group: list[sa.ColumnElement[Any]] = [sa.literal_column(str(n + 2)) for n in range(len(key))]
-        where = [which] if dim is Dim.TOTAL else [which, _value(dim).is_not(None)]
-        insert = self._database.insert(table).from_select(
-            [column.name for column in table.columns], sa.select(*values).where(*where).group_by(*group)
-        )
-        added = {name: table.c[name] + insert.excluded[name] for name in _counter_names(table)}
-        return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=added)
+class _Prepared(NamedTuple):
+    """What folding runs."""
+
+    place: Prepared
+    place_of_mine: Prepared
+    end: Prepared
+    number: Prepared
+    last: Prepared
+    steps: list[Prepared]
+    move: Prepared
+
+
+_by_dialect: dict[str, _Prepared] = {}
+
+
+def _prepared(database: Database, stream: Stream) -> _Prepared:
+    """Compile once a process what takes longer than all else that opening a store does."""
+    dialect = database.engine.dialect.name
+    if dialect not in _by_dialect:
+        _by_dialect[dialect] = _prepare(database, stream)
+    return _by_dialect[dialect]
+
+
+def _prepare(database: Database, stream: Stream) -> _Prepared:
+    place = sa.select(state.c.xid, state.c.id)
+    fresh = stream.between()
+    number = sa.select(sa.func.count().label("number")).select_from(events).where(fresh)
+    last = (
+        sa.select(*stream.columns, events.c.id)
+        .where(fresh)
+        .order_by(*stream.order())
+        .offset(sa.bindparam("skipped"))
+        .limit(1)
+    )
+    steps = (*_additions(database, fresh), _on_links(fresh))
+    return _Prepared(
+        place=Prepared(database, place),
+        place_of_mine=Prepared(database, place.with_for_update()),
+        end=Prepared(database, stream.last()),
+        number=Prepared(database, number),
+        last=Prepared(database, last),
+        steps=[Prepared(database, step) for step in steps],
+        move=Prepared(database, sa.update(state), ["xid", "id"]),
+    )
+
+
+def _additions(database: Database, which: sa.ColumnElement[bool], sign: int = 1) -> Iterator[Step]:
+    for dim in BY_QUARTER:
+        yield _addition(database, rollup_quarter, dim, which, sign, _value(dim), events.c.ts // QUARTER)
+    for dim in BY_DAY:
+        yield _addition(database, rollup_day, dim, which, sign, events.c.ts // DAY, _value(dim))
+
+
+def _addition(
+    database: Database,
+    table: sa.Table,
+    dim: Dim,
+    which: sa.ColumnElement[bool],
+    sign: int,
+    *key: sa.ColumnElement[Any],
+) -> Step:
+    counted: list[sa.ColumnElement[Any]] = [
+        sa.literal_column(str(sign)) * counter.element for counter in counters()
+    ]
+    values = [sa.literal_column(str(int(dim))), *key, *counted]
+    group: list[sa.ColumnElement[Any]] = [sa.literal_column(str(n + 2)) for n in range(len(key))]
+    where = [which] if dim is Dim.TOTAL else [which, _value(dim).is_not(None)]
+    insert = database.insert(table).from_select(
+        [column.name for column in table.columns], sa.select(*values).where(*where).group_by(*group)
+    )
+    added = {name: table.c[name] + insert.excluded[name] for name in _counter_names(table)}
+    return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=added)
 
 
 def _value(dim: Dim) -> sa.ColumnElement[Any]:
