@@ -98,6 +98,8 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> str:
-    """The URL of an empty database that no other test has seen."""
-    return postgres_server.create_database()
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of an empty database, which is this test's alone."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.take_back(url)
