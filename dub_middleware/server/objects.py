@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -26,8 +27,7 @@ class Objects:
 
     def short_link(self, link: Link) -> str:
         """The URL that people click."""
-        key = quote(link.key, safe="/-._~!$&()*+,;=:@")
-        return self.short_url(link.domain, "" if link.key == ROOT_KEY else key)
+        return self.short_url(link.domain, "" if link.key == ROOT_KEY else _quoted(link.key))
 
     def short_url(self, domain: str, key: str) -> str:
         """The URL of a key of a short domain; an empty key is the domain itself."""
@@ -96,6 +96,11 @@ class Objects:
             "projectId": self._workspace_id.removeprefix("ws_"),
             "webhookIds": list(link.webhook_ids),
         }
+
+
+@lru_cache(10_000)
+def _quoted(key: str) -> str:
+    return quote(key, safe="/-._~!$&()*+,;=:@")
 
 
 def click_object(event: Event, *, timestamp: datetime | None = None) -> dict[str, Any]:

@@ -11,11 +11,11 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from werkzeug import Response
 from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Map, MapAdapter, RequestRedirect, Rule
 
 from dub_middleware.errors import LinkError, SlowQueryError
@@ -76,7 +76,7 @@ class Api:
             return answer(environ, start_response)
         body, length = answer.body, str(len(answer.body))
         headers = call.headers | {"Content-Type": "application/json", "Content-Length": length}
-        start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", list(headers.items()))
+        start_response(f"{answer.status} {HTTP_STATUS_CODES[answer.status]}", list(headers.items()))
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     def _answer(self, call: Call) -> Response | _Json:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import functools
 import json
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -162,7 +163,7 @@ def _read_json(call: Call) -> Any:
             raise ClientDisconnected
         if len(data) > MAX_BODY:
             raise RequestEntityTooLarge
-        return _decoder.decode(data.decode("utf-8-sig", "replace"))
+        return _decoder.decode(data.removeprefix(BOM_UTF8).decode("utf-8", "replace"))
     except RequestEntityTooLarge:
         message = f"The request body is larger than {MAX_BODY} bytes."
         raise ApiError("bad_request", message, status=413) from None

@@ -136,9 +136,14 @@ def type_name(value: Any) -> str:
     return "array" if isinstance(value, list) else "object"
 
 
-def limit(of: Limit, text: str) -> tuple[int, str]:
-    """A limit and its message, which is ``text`` followed by the limit unless the schema has its own."""
-    return of if isinstance(of, tuple) else (of, text.format(of))
+def bound(limit: Limit) -> int:
+    """The number of a limit."""
+    return limit[0] if isinstance(limit, tuple) else limit
+
+
+def broken(limit: Limit, text: str) -> str:
+    """What is said of a value beyond a limit: ``text`` with its number, unless it has words of its own."""
+    return limit[1] if isinstance(limit, tuple) else text.format(limit)
 
 
 def _or_null(described: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from dub_middleware.server.api.schema.base import MISSING, REQUIRED, Issue, Limit, Schema, limit
+from dub_middleware.server.api.schema.base import MISSING, REQUIRED, Issue, Limit, Schema, bound, broken
 
 Values = dict[str, Any]
 
@@ -42,7 +42,7 @@ class Object(Schema):
         return dataclasses.replace(self, fields={**self.fields, **fields}, name=name)
 
     def _parse(self, value: Any) -> Values:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, (dict, Mapping)):  # asking an abstract class takes longer
             raise self._wrong_type("object", value)
         values = {}
         for key, item in self.fields.items():
@@ -113,12 +113,11 @@ class Array(Schema):
             if self.split:
                 raise Issue("invalid_union", "Invalid input")
             raise self._wrong_type("array", value)
-        for bound, code, text, is_wrong in (
-            (self.min, "too_small", "Too small: expected array to have >={} items", int.__lt__),
-            (self.max, "too_big", "Too big: expected array to have <={} items", int.__gt__),
-        ):
-            if bound is not None and is_wrong(len(value), limit(bound, text)[0]):
-                raise Issue(code, limit(bound, text)[1])
+        if self.min is not None and len(value) < bound(self.min):
+            text = "Too small: expected array to have >={} items"
+            raise Issue("too_small", broken(self.min, text))
+        if self.max is not None and len(value) > bound(self.max):
+            raise Issue("too_big", broken(self.max, "Too big: expected array to have <={} items"))
         parsed = []
         for place, item in enumerate(value):
             try:
@@ -129,9 +128,9 @@ class Array(Schema):
 
     def _openapi(self, components: dict[str, Any] | None) -> dict[str, Any]:
         described: dict[str, Any] = {"type": "array", "items": self.items.openapi(components)}
-        for name, bound in (("minItems", self.min), ("maxItems", self.max)):
-            if bound is not None:
-                described[name] = limit(bound, "")[0]
+        for name, limit in (("minItems", self.min), ("maxItems", self.max)):
+            if limit is not None:
+                described[name] = bound(limit)
         return {"anyOf": [{"type": "string"}, described]} if self.split else described
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from dub_middleware.server.api.schema.base import Issue, Limit, Schema, limit
+from dub_middleware.server.api.schema.base import Issue, Limit, Schema, bound, broken
 
 MAX_SAFE_INTEGER = 2**53 - 1  # beyond it JavaScript's numbers lose units
 
@@ -48,22 +48,19 @@ class String(Schema):
         if self.format == "url" and not is_url(text):
             raise Issue("invalid_format", "Invalid URL")
         size = len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
-        if self.min is not None:
-            least, message = limit(self.min, "Too small: expected string to have >={} characters")
-            if size < least:
-                raise Issue("too_small", message)
-        if self.max is not None:
-            most, message = limit(self.max, "Too big: expected string to have <={} characters")
-            if size > most:
-                raise Issue("too_big", message)
+        if self.min is not None and size < bound(self.min):
+            text = "Too small: expected string to have >={} characters"
+            raise Issue("too_small", broken(self.min, text))
+        if self.max is not None and size > bound(self.max):
+            raise Issue("too_big", broken(self.max, "Too big: expected string to have <={} characters"))
         return text
 
     def _openapi(self, components: dict[str, Any] | None) -> dict[str, Any]:
         described: dict[str, Any] = {"type": "string"}
         if self.min is not None:
-            described["minLength"] = limit(self.min, "")[0]
+            described["minLength"] = bound(self.min)
         if self.max is not None:
-            described["maxLength"] = limit(self.max, "")[0]
+            described["maxLength"] = bound(self.max)
         if self.format is not None:
             described["format"] = "uri" if self.format == "url" else self.format
         if self.pattern is not None:
@@ -94,18 +91,12 @@ class Number(Schema):
         if self.integer:
             value = self._whole(value)
         kind = "int" if self.integer else "number"
-        if self.min is not None:
-            least, message = limit(self.min, "Too small: expected number to be >={}")
-            if value < least:
-                raise Issue("too_small", message)
-        if self.above is not None:
-            bound, message = limit(self.above, "Too small: expected number to be >{}")
-            if value <= bound:
-                raise Issue("too_small", message)
-        if self.max is not None:
-            most, message = limit(self.max, "Too big: expected number to be <={}")
-            if value > most:
-                raise Issue("too_big", message)
+        if self.min is not None and value < bound(self.min):
+            raise Issue("too_small", broken(self.min, "Too small: expected number to be >={}"))
+        if self.above is not None and value <= bound(self.above):
+            raise Issue("too_small", broken(self.above, "Too small: expected number to be >{}"))
+        if self.max is not None and value > bound(self.max):
+            raise Issue("too_big", broken(self.max, "Too big: expected number to be <={}"))
         return value if kind == "number" else int(value)
 
     def _whole(self, value: int | float) -> int:
@@ -124,9 +115,9 @@ class Number(Schema):
 
     def _openapi(self, components: dict[str, Any] | None) -> dict[str, Any]:
         described: dict[str, Any] = {"type": "integer" if self.integer else "number"}
-        for name, bound in (("minimum", self.min), ("exclusiveMinimum", self.above), ("maximum", self.max)):
-            if bound is not None:
-                described[name] = limit(bound, "")[0]
+        for name, limit in (("minimum", self.min), ("exclusiveMinimum", self.above), ("maximum", self.max)):
+            if limit is not None:
+                described[name] = bound(limit)
         return described
 
 
