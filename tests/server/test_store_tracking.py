@@ -228,6 +228,11 @@ def test_of_many_at_once_those_that_fail_leave_the_others_alone(
     assert told == ["click_not_found" if number % 3 else "recorded" for number in range(48)]
     assert types(store).count("lead") == 16
     assert store.customers.count() == 16
+    again = [
+        store.record_lead(CustomerDetails(external_id=str(number)), "Sign Up", click_id=click_id).outcome
+        for number in (0, 1, 2)
+    ]
+    assert again == ["duplicate", "recorded", "recorded"]  # no claim is left of what failed
 
 
 class TestSales:

@@ -14,8 +14,11 @@ from dub_middleware.server.store.recent_links import RecentLinks
 from dub_middleware.server.store.schema import events
 from dub_middleware.server.store.words import Words
 
+_CLICK = CLICK_ROW.with_only_columns(
+    events.c.id, events.c.click_id, events.c.ts, events.c.link, events.c.country
+)
 _LATEST_LEAD = (
-    sa.select(events)
+    sa.select(events.c.id, events.c.link)
     .where(events.c.customer == sa.bindparam("customer"), is_type("lead"))
     .order_by(events.c.ts.desc(), events.c.id.desc())
     .limit(1)
@@ -37,13 +40,13 @@ class Attribution:
         self._words = words
         self.customers = KnownCustomers(database)
         self._links = links
-        self._click = Prepared(database, CLICK_ROW)
+        self._click = Prepared(database, _CLICK)
         self._latest_lead = Prepared(database, _LATEST_LEAD)
         self._latest_lead_named = Prepared(database, _LATEST_LEAD_NAMED)
         self._sale_through = Prepared(database, _SALE_THROUGH)
 
     def lead_of(self, raw: Driver, customer: Customer, name: int | None) -> tuple[Row, Link]:
-        """The lead that a sale belongs to: the customer's latest, or latest of that name, and its link."""
+        """A sale's lead, its ``id`` and ``link``, and its link: the latest, or latest of that name."""
         link: Link | None = None
         if customer.link_pk is not None:
             link = self._usable(raw, customer.link_pk, customer_id=customer.id)
@@ -63,7 +66,7 @@ class Attribution:
         return self.customers.add(raw, details, ts, click=click, link_id=link.id, country=country)
 
     def click(self, raw: Driver, click_id: str) -> tuple[Row, Link]:
-        """A click and its link."""
+        """A click, its ``id``, ``click_id``, ``ts``, ``link`` and ``country``, and its link."""
         click = self._click.first(raw, {"click_id": click_id})
         if click is None:
             raise AttributionError("click_not_found", click_id=click_id)

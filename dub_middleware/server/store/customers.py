@@ -70,8 +70,9 @@ class Customers:
     ) -> Customer:
         """Add a customer that came through no link. Raises `ConflictError` with field ``external_id``."""
         at = self._now() if created_at is None else to_ms(created_at)
-        with self._database.record() as raw:
-            customer, is_new = self._known.add(raw, details, at, country=country)
+        customer, is_new = self._database.record(
+            lambda raw: self._known.add(raw, details, at, country=country)
+        )
         if not is_new:
             raise ConflictError("external_id", details.external_id)
         return customer
@@ -198,7 +199,7 @@ class KnownCustomers:
 
         ``link_id`` is the id of the click's link.
         """
-        came_by = click or {"click_id": None, "link": None, "ts": None}
+        came_by = click or _NO_CLICK
         row = {
             "id": new_id("cus"),
             "external_id": details.external_id,
@@ -262,6 +263,7 @@ def _select() -> sa.Select[Any]:
 
 
 _BY_EXTERNAL_ID = _select().where(customers.c.external_id == sa.bindparam("wanted"))
+_NO_CLICK: Mapping[str, Any] = {"click_id": None, "link": None, "ts": None}
 _COLUMNS = (
     *("id", "external_id", "name", "email", "avatar", "country", "created_at"),
     *("click_id", "link", "clicked_at"),
@@ -269,7 +271,8 @@ _COLUMNS = (
 
 
 def _customer(row: Mapping[Any, Any]) -> Customer:
-    values = {"link_pk" if name == "link" else name: row[name] for name in row}
+    values = dict(row)
+    values["link_pk"] = values.pop("link")
     for name in ("clicked_at", "first_sale_at", "created_at"):
         if values.get(name) is not None:
             values[name] = from_ms(values[name])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import sqlite3
 import threading
@@ -19,7 +18,7 @@ from dub_middleware.errors import ConfigError, MissingDependencyError, SlowQuery
 from dub_middleware.process import PerProcess
 from dub_middleware.reason import reason
 from dub_middleware.server.store import sqlite_file
-from dub_middleware.server.store.sqlite_file import BUSY_TIMEOUT, READ_LIMIT
+from dub_middleware.server.store.sqlite_file import BUSY_TIMEOUT, READ_LIMIT, Recorder
 from dub_middleware.server.store.together import Together
 
 T = TypeVar("T")
@@ -50,9 +49,8 @@ class Database:
             self.engine = _postgresql(self.url)
             self._writer = self.engine.execution_options(dub_write=True)
         self._turns = PerProcess(threading.Lock)
-        self._recorder = PerProcess(self._writer.raw_connection)
-        record = functools.partial(self.record, durable=False)
-        self._together = {True: Together(record, self._sync), False: Together(record)}
+        self._recorder = PerProcess(self._record_with)
+        self._together = {True: Together(self._in_one, self._sync), False: Together(self._in_one)}
         _open.add(self)
 
     @contextlib.contextmanager
@@ -77,39 +75,19 @@ class Database:
             if durable:
                 self._sync()
 
-    @contextlib.contextmanager
-    def record(self, *, durable: bool = True) -> Iterator[Driver]:
-        """`write` for `Prepared` statements: the driver's own connection, without what SQLAlchemy adds."""
+    def record(self, work: Callable[[Driver], T], *, durable: bool = True) -> T:
+        """Do ``work`` with `Prepared` statements in a transaction: `write` without what SQLAlchemy adds.
+
+        On SQLite threads that come at the same time share one; PostgreSQL groups the commits of its sessions
+        by itself.
+        """
         if not self.is_sqlite:
             with self._told(), contextlib.closing(self.engine.raw_connection()) as pooled:
-                raw: Driver = pooled.driver_connection
-                yield from _committed(raw)
-            return
-        lock = self._take_turn()
+                return _commit(pooled.driver_connection, work)
         try:
-            # taking one out of the pool and putting it back would cost more than an INSERT
-            raw = self._recorder().driver_connection
-            sqlite_file.begin_immediate(raw)
-            yield from _committed(raw)
+            return self._together[durable].run(work)
         except sqlite3.OperationalError as error:
             raise self._failure(error) from error
-        finally:
-            lock.release()
-        if durable:
-            self._sync()
-
-    def together(self, work: Callable[[Driver], T], *, durable: bool = True) -> T:
-        """Do ``work`` in a transaction, which on SQLite threads that come at the same time share.
-
-        PostgreSQL groups the commits of its sessions by itself.
-        """
-        if self.is_sqlite:
-            try:
-                return self._together[durable].run(work)
-            except sqlite3.OperationalError as error:
-                raise self._failure(error) from error
-        with self.record(durable=durable) as raw:
-            return work(raw)
 
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """``INSERT`` of this dialect, with ``on_conflict_do_update``."""
@@ -122,16 +100,28 @@ class Database:
             try:
                 if (recorder := self._recorder.peek()) is not None:
                     recorder.close()
-                    self._recorder = PerProcess(self._writer.raw_connection)
+                    self._recorder = PerProcess(self._record_with)
             finally:
                 turn.release()
         self._writer.dispose()
         self.engine.dispose()
 
+    def _record_with(self) -> Recorder:
+        return Recorder(self._writer)
+
+    def _in_one(self, work: Callable[[Driver], None]) -> None:
+        lock = self._take_turn()
+        try:
+            raw = self._recorder().raw
+            sqlite_file.begin_immediate(raw)
+            _commit(raw, work)
+        finally:
+            lock.release()
+
     def _sync(self) -> None:
         """Wait until what is committed would survive a power cut; PostgreSQL has waited in the commit."""
         if self.is_sqlite:
-            sqlite_file.sync(self._recorder().info["wal"])
+            self._recorder().sync()
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -169,13 +159,14 @@ class Database:
         return lock
 
 
-def _committed(raw: Driver) -> Iterator[Driver]:
+def _commit(raw: Driver, work: Callable[[Driver], T]) -> T:
     try:
-        yield raw
+        result = work(raw)
         raw.commit()
     except BaseException:
         raw.rollback()
         raise
+    return result
 
 
 def driver_of(connection: sa.Connection) -> Driver:

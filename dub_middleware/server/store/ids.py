@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import string
 import time
 from datetime import datetime, timezone
@@ -11,6 +11,7 @@ _ALPHANUMERIC = (string.digits + string.ascii_letters).encode()
 _LETTERS = bytes(_ALPHANUMERIC[byte % 62] for byte in range(256))
 _SURPLUS = bytes(range(256 // 62 * 62, 256))
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]  # by ten bits
 _CROCKFORD_LETTERS = bytes(ord(_CROCKFORD[byte % 32]) for byte in range(256))
 
 
@@ -19,7 +20,7 @@ def random_text(length: int) -> str:
     text = b""
     while len(text) < length:
         # bytes that would make the first letters likelier than the others are left out
-        text += secrets.token_bytes(length + 8).translate(_LETTERS, _SURPLUS)
+        text += os.urandom(length + 8).translate(_LETTERS, _SURPLUS)
     return text[:length].decode()
 
 
@@ -31,8 +32,8 @@ def new_click_id() -> str:
 def new_id(prefix: str) -> str:
     """``link_1KA…``: the prefix and a ULID, 26 characters that sort by time (https://github.com/ulid/spec)."""
     now = time.time_ns() // 1_000_000
-    moment = "".join(_CROCKFORD[now >> shift & 31] for shift in range(45, -5, -5))
-    return f"{prefix}_{moment}{secrets.token_bytes(16).translate(_CROCKFORD_LETTERS).decode()}"
+    moment = "".join([_PAIRS[now >> shift & 1023] for shift in (40, 30, 20, 10, 0)])
+    return f"{prefix}_{moment}{os.urandom(16).translate(_CROCKFORD_LETTERS).decode()}"
 
 
 def time_of(identifier: str) -> datetime:

@@ -58,13 +58,14 @@ class Prepared:
         return row
 
     def _execute(self, raw: Driver, values: Mapping[str, Any]) -> Any:
-        given = {**self._fixed, **values}
-        for name, bind in self._binding.items():
-            given[name] = bind(given.get(name))
-        return raw.execute(self._sql, self._in_order(given))
+        if self._fixed or self._binding:
+            values = {**self._fixed, **values}
+            for name, bind in self._binding.items():
+                values[name] = bind(values.get(name))
+        return raw.execute(self._sql, self._in_order(values))
 
 
-def _picker(names: Sequence[str] | None) -> Callable[[Row], Any]:
+def _picker(names: Sequence[str] | None) -> Callable[[Mapping[str, Any]], Any]:
     """Put values in the order that the driver takes them in; None is for drivers that take names."""
     if names is None:
         return lambda given: given

@@ -80,31 +80,28 @@ class Rollups:
             if self._position(raw, self._prepared.end) <= self._position(raw, self._prepared.place):
                 return 0
         total = 0
-        while folded := self._fold_chunk():
+        while folded := self._database.record(self._fold_chunk, durable=False):
             total += folded
             if folded < CHUNK:
                 break
         return total
 
-    def _fold_chunk(self) -> int:
-        with self._database.record(durable=False) as raw:
-            start, end = (
-                self._position(raw, self._prepared.place_of_mine),
-                self._position(raw, self._prepared.end),
-            )
-            if end <= start:
-                return 0
-            given = bounds(start, end)
-            number: int = (self._prepared.number.first(raw, given) or {})["number"]
-            if number > CHUNK:
-                end = self._position(raw, self._prepared.last, {**given, "skipped": CHUNK - 1})
-            if not self._database.is_sqlite:
-                # rows of one large transaction look alike to the planner, which would read the whole table
-                raw.execute("SET LOCAL enable_seqscan = off")
-            given = bounds(start, end)
-            for step in self._prepared.steps:
-                step.run(raw, given)
-            self._prepared.move.run(raw, {"xid": end.xid, "id": end.id})
+    def _fold_chunk(self, raw: Driver) -> int:
+        prepared = self._prepared
+        start, end = self._position(raw, prepared.place_of_mine), self._position(raw, prepared.end)
+        if end <= start:
+            return 0
+        given = bounds(start, end)
+        number: int = (prepared.number.first(raw, given) or {})["number"]
+        if number > CHUNK:
+            end = self._position(raw, prepared.last, {**given, "skipped": CHUNK - 1})
+        if not self._database.is_sqlite:
+            # rows of one large transaction look alike to the planner, which would read the whole table
+            raw.execute("SET LOCAL enable_seqscan = off")
+        given = bounds(start, end)
+        for step in prepared.steps:
+            step.run(raw, given)
+        prepared.move.run(raw, {"xid": end.xid, "id": end.id})
         return min(number, CHUNK)
 
     def subtract(self, connection: sa.Connection, where: sa.ColumnElement[bool]) -> None:

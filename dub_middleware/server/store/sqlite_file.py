@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
+import weakref
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +17,7 @@ from dub_middleware.server.store import metadata
 BUSY_TIMEOUT = 5000  # milliseconds that a writer waits for another one
 READ_LIMIT = 10  # seconds that a transaction may read
 STEPS = 50_000  # of SQLite's machine between two looks at the clock: some milliseconds
+PAGE = 2048  # bytes; a lead touches a dozen pages, each of which goes into the log as a whole
 JOURNAL_LIMIT = 64 * 1024 * 1024  # bytes that the WAL file shrinks back to
 
 _sync = getattr(os, "fdatasync", os.fsync)
@@ -61,23 +64,47 @@ def begin_immediate(raw: Any) -> None:
     patiently(raw, BUSY_TIMEOUT / 1000, "BEGIN IMMEDIATE")
 
 
-def sync(log: str) -> None:
-    """Write a WAL file through to the disk, and with it every commit so far.
+class Recorder:
+    """The connection of one process that records, and the log that its commits are in.
 
-    This is what ``synchronous = FULL`` does inside of each commit; here other writers go on meanwhile.
-    (`synchronous = NORMAL` syncs the log before its pages go into the file, and the file before the log
-    begins anew: https://www.sqlite.org/pragma.html#pragma_synchronous.) Raises `StoreError`.
+    Taking a connection out of the pool and putting it back would cost more than an INSERT.
     """
-    try:
-        file = os.open(log, os.O_RDWR)
-    except FileNotFoundError:
-        return  # the last connection has been closed, and has put everything into the file
-    try:
-        _sync(file)
-    except OSError as error:
-        raise StoreError(f"{log}: {error}") from error
-    finally:
-        os.close(file)
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._pooled = engine.raw_connection()
+        self.raw: Any = self._pooled.driver_connection
+        self._log: str = self._pooled.info["wal"]
+        self._file: int | None = None
+        self._gate = threading.Lock()
+
+    def sync(self) -> None:
+        """Write the log through to the disk, and with it every commit so far.
+
+        This is what ``synchronous = FULL`` does inside of each commit; here other writers go on meanwhile.
+        (`synchronous = NORMAL` syncs the log before its pages go into the file, and the file before the log
+        begins anew: https://www.sqlite.org/pragma.html#pragma_synchronous.) Raises `StoreError`.
+        """
+        try:
+            file = self._open() if self._file is None else self._file
+            if file is not None:
+                _sync(file)
+        except OSError as error:
+            raise StoreError(f"{self._log}: {error}") from error
+
+    def close(self) -> None:
+        """Give the connection back; the log is closed when nobody syncs it any more."""
+        self._pooled.close()
+
+    def _open(self) -> int | None:
+        with self._gate:
+            if self._file is None:
+                try:
+                    # it stays the same file as long as a connection is open, and locks are on others
+                    self._file = os.open(self._log, os.O_RDWR)
+                except FileNotFoundError:
+                    return None  # no WAL here: the commits have synced
+                weakref.finalize(self, os.close, self._file)
+            return self._file
 
 
 def _engine(url: sa.URL, **pool: int) -> sa.Engine:
@@ -86,11 +113,15 @@ def _engine(url: sa.URL, **pool: int) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, record: sa.PoolProxiedConnection) -> None:
         connection.isolation_level = None  # BEGIN is ours
+        connection.execute(f"PRAGMA page_size = {PAGE}")  # of a new file; others keep theirs
         mode = patiently(connection, BUSY_TIMEOUT / 1000, "PRAGMA journal_mode = WAL").fetchone()[0]
         for pragma in (
             f"journal_size_limit = {JOURNAL_LIMIT}",
             # where the file system has no WAL, the commit itself has to sync
             f"synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}",
+            # as many pages as one block of the log's index holds (4,062): readers look at one, writers copy
+            # pages into the file a quarter as often as by default
+            "wal_autocheckpoint = 4000",
             "cache_size = -32000",
             "mmap_size = 1073741824",
             "temp_store = MEMORY",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any, TypeVar, cast
 
 from dub_middleware.errors import StoreError
@@ -12,7 +12,8 @@ from dub_middleware.process import PerProcess
 
 T = TypeVar("T")
 
-Transaction = Callable[[], AbstractContextManager[Any]]
+#: does what it is given in a transaction: committed, or undone when that raises
+Transaction = Callable[[Callable[[Any], None]], None]
 
 
 class _Ticket:
@@ -28,6 +29,9 @@ class _Ticket:
         self.result: Any = None
         self.error: BaseException | None = None
 
+    def do(self, connection: Any) -> None:
+        self.result, self.error = self.work(connection), None
+
 
 class _Queue:
     def __init__(self) -> None:
@@ -37,8 +41,10 @@ class _Queue:
 
 
 class Together:
-    """One thread at a time works for all that wait at that moment: one transaction, a savepoint for each.
+    """One thread at a time works for all that wait at that moment, in one transaction.
 
+    If the work of one fails when it has changed something, all of it is undone and each done alone: work may
+    run twice. (A savepoint around each would be two more statements for what hardly ever happens.)
     ``settle`` is what they wait for after the commit, while the next ones are at work.
     """
 
@@ -65,10 +71,7 @@ class Together:
         with queue.gate:
             tickets, queue.waiting = queue.waiting, []
         try:
-            with self._transaction() as connection:
-                _do_all(tickets, connection)
-        except BaseException as error:
-            _fail(tickets, mine, error)
+            self._commit(tickets, mine)
         finally:
             self._hand_over(queue)
         try:
@@ -81,6 +84,15 @@ class Together:
                 ticket.is_done = True
                 ticket.turn.release()
 
+    def _commit(self, tickets: list[_Ticket], mine: _Ticket) -> None:
+        try:
+            self._transaction(functools.partial(_do_all, tickets))
+        except _Entangled:
+            for ticket in tickets:
+                self._commit([ticket], mine)
+        except BaseException as error:
+            _fail(tickets, mine, error)
+
     def _hand_over(self, queue: _Queue) -> None:
         with queue.gate:
             heir = queue.waiting[0] if queue.waiting else None
@@ -89,23 +101,28 @@ class Together:
             heir.turn.release()
 
 
+class _Entangled(Exception):
+    """Work that failed has changed something in a transaction that holds the work of others."""
+
+
 def _fail(tickets: list[_Ticket], mine: _Ticket, error: BaseException) -> None:
     """Tell everybody that the commit failed: nobody's work is there."""
     is_ours = isinstance(error, Exception)
     for ticket in tickets:
-        told = error if is_ours or ticket is mine else StoreError("The commit was interrupted.")
-        ticket.error = ticket.error or told
+        ticket.error = ticket.error or (error if is_ours else StoreError("The commit was interrupted."))
+    if not is_ours:
+        mine.error = error
 
 
 def _do_all(tickets: list[_Ticket], connection: Any) -> None:
     if len(tickets) == 1:  # what it raises rolls the transaction back, with nobody else's work in it
-        tickets[0].result = tickets[0].work(connection)
+        tickets[0].do(connection)
         return
     for ticket in tickets:
-        connection.execute("SAVEPOINT one")
+        changes = connection.total_changes
         try:
-            ticket.result = ticket.work(connection)
+            ticket.do(connection)
         except Exception as error:
+            if connection.total_changes != changes or not connection.in_transaction:
+                raise _Entangled from error
             ticket.error = error
-            connection.execute("ROLLBACK TO one")
-        connection.execute("RELEASE one")

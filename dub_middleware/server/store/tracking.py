@@ -40,7 +40,17 @@ from dub_middleware.server.store.words import Words, plain
 DIRECT_SALE_LEAD = "Direct sale tracking lead event"
 
 _CLICK_COLUMNS = ("ts", "type", "link", "click_id", "ip", *CONTEXT_WORDS)
-_BLANK: dict[str, Any] = dict.fromkeys(column.name for column in events.columns if column.name != "id")
+#: what a lead has from its click, and a sale from its lead
+_INHERITED = ("link", "click_id", "ip", *CONTEXT_WORDS)
+_OWN = tuple(column.name for column in events.columns if column.name not in ("id", *_INHERITED))
+_ADD_CONVERSION = sa.insert(events).from_select(
+    [*_OWN, *_INHERITED],
+    sa.select(
+        *(sa.bindparam(name, None, type_=events.c[name].type) for name in _OWN),
+        *(events.c[name] for name in _INHERITED),
+    ).where(events.c.id == sa.bindparam("before")),
+)
+_BLANK: dict[str, Any] = dict.fromkeys(_OWN)
 _ADD_SALE = (
     sa.update(customers)
     .where(customers.c.pk == sa.bindparam("customer"))
@@ -71,7 +81,7 @@ class Tracking:
         self._customers = self._attribution.customers
         add_click = database.insert(events).on_conflict_do_nothing()
         self._add_click = Prepared(database, add_click, _CLICK_COLUMNS)
-        self._add_event = Prepared(database, sa.insert(events), tuple(_BLANK))
+        self._add_conversion = Prepared(database, _ADD_CONVERSION)
         self._add_sale = Prepared(database, _ADD_SALE)
         self._now = now
 
@@ -100,7 +110,7 @@ class Tracking:
                 return ClickResult(click_id=first, recorded=False)
             return ClickResult(click_id=chosen, recorded=self._add_click.changes(raw, row))
 
-        return self._database.together(work, durable=False)
+        return self._database.record(work, durable=False)
 
     def claimed_click(self, link: Link, identity: str) -> str | None:
         """The click id of this visitor's click on this link within the hour."""
@@ -127,13 +137,14 @@ class Tracking:
         ``link_disabled``.
         """
         ts = self._now() if at is None else to_ms(at)
-        name = self._words.ids([plain(event_name)])[plain(event_name)]
-        seen = False
-        if keep_claim and not deferred:
-            with self._database.record() as raw:
-                known = self._customers.find(raw, customer.external_id)
-                if click_id or (known and known.click_id):
-                    seen = not self._claims.lead(raw, customer.external_id, event_name, ts)
+        name = self._words.id(plain(event_name))
+
+        def is_seen(raw: Driver) -> bool:
+            known = self._customers.find(raw, customer.external_id)
+            has_click = bool(click_id or (known and known.click_id))
+            return has_click and not self._claims.lead(raw, customer.external_id, event_name, ts)
+
+        seen = keep_claim and not deferred and self._database.record(is_seen)
 
         def work(raw: Driver) -> LeadResult:
             # who brings a click is new, most often: adding them is the question whether they are
@@ -149,20 +160,20 @@ class Tracking:
             owner, is_added = known, False
             if owner is None:
                 owner, is_added = self._attribution.add_customer(raw, customer, click, link, ts)
-            lead = {"event_name": name, "customer": owner.pk}
-            rows = [_event_row(click, LEAD, ts, metadata) | lead for _ in range(0 if deferred else quantity)]
-            for row in rows:
-                self._add_event.run(raw, row)
+            lead = {"ts": ts, "type": LEAD, "event_name": name, "customer": owner.pk}
+            event_ids = tuple(random_text(16) for _ in range(0 if deferred else quantity))
+            for event_id in event_ids:
+                self._add(raw, click, {**lead, "event_id": event_id, "metadata": _json(metadata)})
             return LeadResult(
                 outcome="deferred" if deferred else "recorded",
                 click_id=chosen,
                 link=link,
                 customer=owner,
                 is_new_customer=is_added,
-                event_ids=tuple(row["event_id"] for row in rows),
+                event_ids=event_ids,
             )
 
-        return self._database.together(work)
+        return self._database.record(work)
 
     def record_sale(
         self,
@@ -220,14 +231,19 @@ class Tracking:
                 return SaleResult(outcome="zero_amount", customer=owner, link=link, lead=direct)
             is_first = self._attribution.is_first(raw, owner, link)
             sale = {
+                "ts": ts,
+                "type": SALE,
+                "event_id": random_text(16),
+                "customer": owner.pk,
                 "event_name": words[plain(event_name)],
                 "amount": amount,
                 "currency": words[plain(currency)],
                 "payment_processor": words[plain(payment_processor)],
                 "invoice_id": invoice_id,
                 "first": is_first,
+                "metadata": _json(metadata),
             }
-            self._add_event.run(raw, _event_row(lead, SALE, ts, metadata) | sale)
+            self._add(raw, lead, sale)
             self._add_sale.run(raw, {"customer": owner.pk, "more": amount, "now": ts})
             owner = dataclasses.replace(
                 owner,
@@ -242,7 +258,7 @@ class Tracking:
                 outcome="recorded", answer=told, link=link, customer=owner, is_first=is_first, lead=direct
             )
 
-        return self._database.together(work)
+        return self._database.record(work)
 
     def _direct_lead(
         self, raw: Driver, details: CustomerDetails, click_id: str, name: int, ts: int
@@ -251,20 +267,25 @@ class Tracking:
         owner, is_new = self._attribution.add_customer(raw, details, click, link, ts)
         if not is_new:  # a sale of the same new customer was faster: it has recorded the lead
             return LeadResult(outcome="duplicate", click_id=click_id, link=link, customer=owner)
-        row = _event_row(click, LEAD, ts, None) | {"event_name": name, "customer": owner.pk}
-        self._add_event.run(raw, row)
+        event_id = random_text(16)
+        lead = {"ts": ts, "type": LEAD, "event_name": name, "customer": owner.pk, "event_id": event_id}
+        self._add(raw, click, lead)
         return LeadResult(
             outcome="recorded",
             click_id=click_id,
             link=link,
             customer=owner,
             is_new_customer=True,
-            event_ids=(row["event_id"],),
+            event_ids=(event_id,),
         )
 
+    def _add(self, raw: Driver, before: Row, values: Mapping[str, Any]) -> None:
+        """Add a lead with what its click was, or a sale with what its lead was."""
+        if not self._add_conversion.changes(raw, {**_BLANK, **values, "before": before["id"]}):
+            # the retention has taken it in this moment
+            reason = "click_not_found" if values["type"] == LEAD else "lead_not_found"
+            raise AttributionError(reason, click_id=before.get("click_id"))
 
-def _event_row(before: Row, kind: int, ts: int, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A lead as far as its click tells, or a sale as far as its lead does."""
-    text = None if metadata is None else json.dumps(metadata, separators=(",", ":"))
-    new = {"ts": ts, "type": kind, "event_id": random_text(16), "metadata": text}
-    return {**before, **new}
+
+def _json(metadata: Mapping[str, Any] | None) -> str | None:
+    return None if metadata is None else json.dumps(metadata, separators=(",", ":"))

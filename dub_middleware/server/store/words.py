@@ -55,11 +55,12 @@ class Words:
         New words are committed on their own, before the transaction that uses them: a roll-back there
         cannot take away a number that this process remembers, nor two transactions wait for each other.
         """
-        wanted = set(texts)
-        found = {text: self._ids[text] for text in wanted if text in self._ids}
-        for text in wanted - found.keys():
-            found[text] = self._add(text)
-        return found
+        return {text: self.id(text) for text in set(texts)}
+
+    def id(self, text: str) -> int:
+        """The number of one text, added if it is new."""
+        pk = self._ids.get(text)
+        return self._add(text) if pk is None else pk
 
     def find(self, connection: sa.Connection, texts: Collection[str]) -> dict[str, int]:
         """The numbers of those texts that have one; nothing is added."""
