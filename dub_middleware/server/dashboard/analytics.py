@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from flask import Blueprint, Response, url_for
+from flask import Blueprint, Response, redirect, request, url_for
 
 from dub_middleware.server.dashboard import drawing, empty, formats
 from dub_middleware.server.dashboard.breakdown import CARD_ROWS, Row, rows
@@ -88,6 +88,12 @@ def _left_at(scope: Scope, step: str) -> str:
         {} if scope.start else {"interval": scope.interval}
     )  # the two pages begin with different ones
     return shown.url("events.index", type=step, **same_range)
+
+
+@blueprint.get("/analytics")
+def by_name() -> Any:
+    """Lead whoever goes by the name of the twins to the page."""
+    return redirect(url_for("analytics.index", **request.args.to_dict(flat=False)))  # type: ignore[arg-type]
 
 
 def _only_link(scope: Scope) -> str | None:

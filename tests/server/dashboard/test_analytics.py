@@ -28,6 +28,11 @@ def data(client: Client, query: str = "") -> dict[str, Any]:
     return dict(found)
 
 
+def test_the_name_of_the_twins_leads_to_the_page(client: Client) -> None:
+    answer = client.get("/analytics?interval=7d&country=DE&country=FR")
+    assert (answer.status_code, answer.location) == (302, "/?interval=7d&country=DE&country=FR")
+
+
 def test_the_tabs_the_chart_the_funnel_and_the_cards_count_the_same(client: Client, history: int) -> None:
     for interval in ("24h", "today", "7d", "30d", "90d", "1y", "mtd", "qtd", "ytd", "all"):
         for zone in ("UTC", "Asia/Kathmandu", "America/New_York"):
