@@ -104,12 +104,15 @@ def test_a_request_without_a_write_key_is_refused(endpoint: Endpoint, headers: d
     assert endpoint.arrived() == []
 
 
-def test_an_unknown_write_key_is_answered_as_by_segment_and_told_to_the_operator(endpoint: Endpoint) -> None:
+def test_an_unknown_write_key_is_answered_as_by_segment_and_told_to_the_operator(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
     answer = endpoint.post("/v1/track", {**EVENT, "writeKey": "somebody-elses"})
     assert (answer.status_code, answer.json()) == (200, OK)
     assert endpoint.arrived() == []
     (error,) = endpoint.errors
     assert "writeKey" in str(error)
+    assert caplog.messages == [f"An event was refused: {error}"]
     assert "some" not in str(error)  # nor a part of it: it may be a slip away from the right one
 
 

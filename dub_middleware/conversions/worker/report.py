@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from dub_middleware.errors import ConfigError, DubError
+from dub_middleware.errors import ConfigError, DubError, EventError
 
 logger = logging.getLogger("dub_middleware.conversions")
 
@@ -27,7 +27,7 @@ class Reporter:
 
     def __call__(self, sort: str, error: DubError) -> None:
         """Report ``error``; errors of one ``sort`` share a line a minute."""
-        self._log(sort, error)
+        self._log(sort, f"An event was refused: {error}" if isinstance(error, EventError) else error)
         if self._on_error is None:
             return
         try:
