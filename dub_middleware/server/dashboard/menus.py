@@ -4,34 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from flask import Blueprint, Response, abort, redirect, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
-from dub_middleware.server.dashboard import formats
 from dub_middleware.server.dashboard.filters import CLOSED, LABELS, Scope, address
 from dub_middleware.server.dashboard.groupings import GROUPINGS, name_of
 from dub_middleware.server.dashboard.pages import answer, current_server, page, viewer_zone
+from dub_middleware.server.dashboard.zones import zones
 
 blueprint = Blueprint("menus", __name__)
 
 #: the pages that have a scope, which these menus may lead back to
 PAGES = ("analytics.index", "events.index")
-_AREAS = (
-    "Africa",
-    "America",
-    "Antarctica",
-    "Arctic",
-    "Asia",
-    "Atlantic",
-    "Australia",
-    "Europe",
-    "Indian",
-    "Pacific",
-)
 _OWN = ("field", "verb", "value", "to")
 
 
@@ -101,34 +88,19 @@ def _values_url(field: str, parameters: Mapping[str, list[str]]) -> str:
     return address("breakdown.index", {**others, "key": key}) if key else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Zone:
-    """A time zone to choose."""
-
-    name: str
-    offset: str
-    url: str
-    is_chosen: bool
-
-
 @page(blueprint, "/timezone")
 def zone() -> Response:
     """Every time zone, as links back to the page with it."""
     to, state = _way_back()
     state.poplist("tz")
     kept = state.to_dict(flat=False)
-    now = current_server().queries.now()
-    chosen = request.args.get("tz") or viewer_zone().key
-    zones = [
-        Zone(name, formats.offset(now, ZoneInfo(name)), address(to, {**kept, "tz": name}), name == chosen)
-        for name in sorted(_zones(), key=lambda name: name != chosen)
-    ]
-    return answer("timezone.html", {"zones": zones}, chosen=chosen, without=address(to, kept))
-
-
-@cache
-def _zones() -> list[str]:
-    return [
-        "UTC",
-        *sorted(name for name in available_timezones() if name.partition("/")[0] in _AREAS and "/" in name),
-    ]
+    asked = request.args.get("tz", "")
+    chosen = asked if asked in available_timezones() else viewer_zone().key
+    found = zones(current_server().queries.now(), chosen)
+    return answer(
+        "timezone.html",
+        {"zones": found},
+        chosen=chosen,
+        url=lambda name: address(to, {**kept, "tz": name}),
+        without=address(to, kept),
+    )

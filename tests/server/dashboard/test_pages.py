@@ -139,3 +139,32 @@ def test_the_keys_of_every_page_are_in_the_guide(client: Client, history: int) -
         for key in re.findall(r'aria-keyshortcuts="(.)"', unescape(client.get(page).text))
     }
     assert found - set(told) == set()
+
+
+@pytest.mark.parametrize(
+    ("search", "zone"),
+    [
+        ("kathmandu", "Asia/Kathmandu"),
+        ("nepal", "Asia/Kathmandu"),
+        ("+05:45", "Asia/Kathmandu"),
+        ("+5:45", "Asia/Kathmandu"),
+        ("ist", "Asia/Kolkata"),
+        ("ist", "Europe/Dublin"),
+        ("cest", "Europe/Berlin"),
+        ("germany", "Europe/Berlin"),
+        ("new york", "America/New_York"),
+    ],
+)
+def test_a_zone_is_found_by_what_people_know_of_it(client: Client, search: str, zone: str) -> None:
+    listed = client.get("/timezone.json?tz=Europe/Paris").json
+    assert listed is not None
+    zones = listed["zones"]
+    assert zones[0]["name"] == "Europe/Paris", "the one that is chosen comes first"
+    assert len({each["name"] for each in zones}) == len(zones)
+    assert zone in {each["name"] for each in zones if search in each["text"]}
+
+
+def test_a_zone_of_an_older_name_is_offered_while_it_is_chosen(client: Client) -> None:
+    listed = client.get("/timezone?tz=Asia/Calcutta").text
+    assert re.findall(r'aria-current="true" data-zone-name="([^"]+)"', listed) == ["Asia/Calcutta"]
+    assert 'data-zone-name="Asia/Calcutta"' not in client.get("/timezone?tz=UTC").text
