@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask, Response, abort, current_app, jsonify, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
-from werkzeug.routing import UnicodeConverter
+from werkzeug.routing import IntegerConverter, UnicodeConverter, ValidationError
 
 from dub_middleware.errors import SlowQueryError, StoreError
 from dub_middleware.server.dashboard import formats
@@ -77,11 +77,21 @@ class _Segment(UnicodeConverter):
         self.regex = self.regex.replace("[^/]", r"[^/\x00]")
 
 
+class _Number(IntegerConverter):
+    """A number of a row: both databases count as far as this."""
+
+    def to_python(self, value: str) -> int:
+        number: int = super().to_python(value)
+        if number >= 2**63:
+            raise ValidationError
+        return number
+
+
 def init_app(app: Flask, server: Services) -> None:
     """Give an application what all pages share."""
     app.extensions["dub_server"] = server
     app.extensions["dub_assets"] = Assets(STATIC)
-    app.url_map.converters["default"] = _Segment
+    app.url_map.converters |= {"default": _Segment, "int": _Number}
     app.add_url_rule("/static/<version>/<path:name>", "static", _static)
     app.context_processor(_context)
     app.jinja_env.globals |= {"formats": formats, "earlier": earlier, "later": later}

@@ -64,8 +64,9 @@ def show(webhook_id: str) -> Response:
     """One webhook: its form, its secret, and the log of deliveries."""
     webhook = _webhook(webhook_id)
     before = request.args.get("before", "")
+    is_place = before.isascii() and before.isdigit() and len(before) < 19  # a number that databases have
     log = current_server().store.webhooks.deliveries(
-        webhook_id, limit=LOGGED + 1, before=int(before) if before.isdigit() and before.isascii() else None
+        webhook_id, limit=LOGGED + 1, before=int(before) if is_place else None
     )
     if wants_json():
         return answer("", {"webhook": _told(webhook), "deliveries": log[:LOGGED]})

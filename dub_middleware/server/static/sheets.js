@@ -80,6 +80,8 @@ async function fillList(root, url, choices, signal) {
   const rows = url ? await valuesAt(url, signal).catch(() => []) : known;
   if (signal.aborted) return;
   list.hidden = rows.length === 0;
+  root.querySelector("#filter-hint").hidden = !list.hidden; // who chooses need not know how it is recorded
+  root.querySelector("#filter-value").placeholder = list.hidden ? "" : "Choose below, or type a part of it";
   list.replaceChildren(...rows.slice(0, 200).map((row) => choice(root, row)));
   narrow(root.querySelector("#filter-value"));
 }

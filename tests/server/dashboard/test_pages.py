@@ -7,11 +7,8 @@ import re
 import sqlite3
 from html import unescape
 from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from werkzeug.test import Client
 
 HTML = {"Accept": "text/html"}
@@ -75,37 +72,6 @@ def test_an_address_that_makes_no_sense_says_why(client: Client, query: str, mes
     page = client.get(f"/?{query}", headers=HTML)
     assert page.status_code == 400
     assert page.mimetype == "text/html"
-
-
-NAMES = ["interval", "start", "end", "tz", "metric", "view", "compare", "places", "q", "type", "before", "to"]
-NAMES += ["after", "columns", "field", "value", "verb", "country", "device!", "link_id", "url", "customer_id"]
-NAMES += ["by", "bought"]
-ODD = st.sampled_from(
-    ["", "all", "9999-12-31", "2022-09-22", "1", "0.0", "a\tb", "%", "'", "\0", "é" * 300, "-1"]
-)
-
-
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
-)
-@given(
-    path=st.sampled_from(
-        [
-            "/",
-            "/events",
-            "/events/new",
-            "/events.csv",
-            "/breakdown/cities",
-            "/filter",
-            "/timezone",
-            "/events/1",
-        ]
-    ),
-    query=st.lists(st.tuples(st.sampled_from(NAMES), ODD | st.text(max_size=8)), max_size=4),
-)
-def test_no_address_breaks_a_page(client: Client, path: str, query: list[tuple[str, str]]) -> None:
-    response = client.get(path, query_string=urlencode(query, errors="replace"))
-    assert response.status_code in (200, 204, 302, 400, 404)
 
 
 def test_a_database_that_fails_is_told_on_a_page(

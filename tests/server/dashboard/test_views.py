@@ -306,6 +306,26 @@ def test_dark_is_chosen_once_and_never_printed(view: Page, history: int) -> None
     assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_what_is_chosen_stands_out_in_colours_of_the_system(view: Page, site: str, history: int) -> None:
+    view.emulate_media(forced_colors="active")
+    for path, chosen, other in (
+        ("/", ".nav [aria-current]", ".nav a:not([aria-current])"),
+        ("/", "#card-places [aria-selected=true]", "#card-places [aria-selected=false]"),
+        ("/", "[aria-label=View] [aria-current]", "[aria-label=View] a:not([aria-current])"),
+        ("/?country=DE", ".bar.is-on", ".bar:not(.is-on)"),
+        ("/links/new", ".switch input:checked", ".switch"),
+    ):
+        view.goto(site + path)
+        styles = [
+            view.locator(selector).first.evaluate(
+                "(e) => [getComputedStyle(e).backgroundColor, getComputedStyle(e).color]"
+            )
+            for selector in (chosen, other)
+        ]
+        assert styles[0][0] != styles[1][0], chosen
+        assert styles[0][0] != styles[0][1], chosen
+
+
 def test_an_answer_that_does_not_come_leaves_the_numbers_and_says_so(view: Page, history: int) -> None:
     view.reload()
     view.route("**/events/new*", lambda route: route.fulfill(body="the page of a proxy"))
