@@ -9,7 +9,7 @@ export VENV PYTHON
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-js peers setup lint format build-static check-static clean
+.PHONY: help demo test test-python test-js peers setup lint format build-static check-static clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,7 +17,9 @@ help: ## list the targets
 demo: $(VENV)/.demo ## run the Acme shop and a Dub beside it, and print what to open
 	@$(BIN)/python -m demo_app $(ARGS)
 
-test: setup test-js peers ## run every test
+test: test-js test-python ## run every test
+
+test-python: setup peers ## run the tests in Python, which are all others
 	@.ci/setup chromium
 	@.ci/setup postgresql
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q $(ARGS)
