@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Any
+
+from flask import Flask
 
 from dub_middleware.server.api import create_api
 from dub_middleware.server.dashboard import create_dashboard
@@ -53,7 +56,11 @@ class Server(Services):
         key = options.segment_write_key
         self.segment = None if key is None else create_segment(self, self.api, key)
         self.redirect = Redirect(self)
-        self.dashboard = create_dashboard(self, self.api.gate)
+
+    @functools.cached_property
+    def dashboard(self) -> Flask:
+        """The pages, built when somebody first looks: it takes as long as all the rest of a server."""
+        return create_dashboard(self, self.api.gate)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         self.start()

@@ -35,6 +35,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from flask import Blueprint, Flask
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 
 from dub_middleware.server.api.auth import Gatekeeper
 from dub_middleware.server.dashboard import (
@@ -68,12 +70,30 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
 )
 
 
+class _Compiled(BytecodeCache):
+    """Templates, compiled once a process: test suites start a server for each test."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if (code := self._code.get(bucket.key)) is not None:
+            bucket.bytecode_from_string(code)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
+
+
 def create_dashboard(server: Services, gate: Gatekeeper) -> Flask:
     """The pages of one server; ``gate`` knows its API keys."""
     templates = Path(__file__).parents[1] / "templates"
     app = Flask(__name__, static_folder=None, template_folder=str(templates))
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.bytecode_cache = _COMPILED
     layout.init_app(app, server)
     login.init_app(app, server, gate)
     for blueprint in BLUEPRINTS:
