@@ -29,6 +29,8 @@ NAVIGATION = (
     ("settings.index", "Settings", "gear", None),
     ("install.index", "Install", "code", None),
 )
+#: pages without an entry of their own → the section they are a part of
+_PARTS = {"breakdown": "analytics"}
 THEMES = ("light", "dark")
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -127,6 +129,7 @@ def _static(version: str, name: str) -> Response:
 def _context() -> dict[str, Any]:
     server: Services = current_app.extensions["dub_server"]
     theme = request.cookies.get("dub_theme")
+    section = (request.endpoint or "").partition(".")[0]
     return {
         "asset": asset,
         "navigation": [
@@ -138,7 +141,7 @@ def _context() -> dict[str, Any]:
         "api_url": f"{request.host_url}api",
         "link_url": Objects("", request.host_url).short_link,
         "push_url": url_for("push.stream") if server.options.event_streams else None,
-        "section": (request.endpoint or "").partition(".")[0],
+        "section": _PARTS.get(section, section),
         "theme": theme if theme in THEMES else None,
         "workspace": _workspace(server),
     }

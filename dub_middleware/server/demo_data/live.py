@@ -15,14 +15,16 @@ from dub_middleware.server.store.customers import random_name
 from dub_middleware.server.store.link_rows import load_links
 from dub_middleware.server.store.models import from_ms
 
-PAUSE = 4.0  # seconds between two visitors
+PAUSE = 4.0  # seconds between two visitors at first
+SLOWER = 1.05  # each one longer than the pause before, or an hour would outdo the days of the charts
+LONGEST = 300.0
 PKS = "demo_links"  # where the numbers of the demo's links are kept
 
 _log = logging.getLogger("dub_middleware.server")
 
 
 class DemoVisitors:
-    """A click every few seconds, now and then a lead or a sale.
+    """A click every few seconds, after a while every few minutes; now and then a lead or a sale.
 
     They stop with `close`, and when the demo data is removed.
     """
@@ -45,7 +47,9 @@ class DemoVisitors:
         self._thread.join(5)
 
     def _run(self) -> None:
-        while not self._closed.wait(self._rng.expovariate(1 / PAUSE)):
+        pause = PAUSE
+        while not self._closed.wait(self._rng.expovariate(1 / pause)):
+            pause = min(pause * SLOWER, LONGEST)
             pks = self._store.workspace.value(PKS, list)
             if not pks:
                 return

@@ -134,3 +134,17 @@ def test_a_zone_of_an_older_name_is_offered_while_it_is_chosen(client: Client) -
     listed = client.get("/timezone?tz=Asia/Calcutta").text
     assert re.findall(r'aria-current="true" data-zone-name="([^"]+)"', listed) == ["Asia/Calcutta"]
     assert 'data-zone-name="Asia/Calcutta"' not in client.get("/timezone?tz=UTC").text
+
+
+@pytest.mark.parametrize(
+    ("path", "section"),
+    [
+        ("/", "Analytics"),
+        ("/breakdown/countries", "Analytics"),
+        ("/events", "Events"),
+        ("/links/new", "Links"),
+    ],
+)
+def test_the_navigation_says_where_one_is(client: Client, path: str, section: str) -> None:
+    current = re.findall(r'aria-current="page"[^>]*>.*?<span>([^<]+)</span>', client.get(path).text)
+    assert current == [section]
