@@ -11,6 +11,8 @@ def reason(error: Exception, path: str | os.PathLike[str]) -> str:
     """Return what somebody can do something about: "unable to open database file" names no cause."""
     if not isinstance(error, sqlite3.OperationalError) or "unable to open" not in str(error):
         return str(error)
+    if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK):
+        return "it belongs to another user"
     folder = Path(path).absolute().parent
     if not folder.is_dir():
         return f"the folder {folder} does not exist"

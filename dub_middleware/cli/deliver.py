@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -70,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with _end_signal() as ended:
             is_done = (
-                _once(conversions, outbox, args.timeout, ended) if args.once else _on(conversions, ended)
+                _once(conversions, outbox, args.timeout, ended) if args.once else _on(conversions, url, ended)
             )
         waiting = outbox.pending()
     finally:
@@ -84,8 +85,10 @@ def run(args: argparse.Namespace) -> int:
     return 0 if is_done else 1
 
 
-def _on(conversions: Conversions, ended: threading.Event) -> bool:
-    print("Delivering; SIGTERM or Ctrl-C ends it.", file=sys.stderr, flush=True)
+def _on(conversions: Conversions, url: str, ended: threading.Event) -> bool:
+    path = url.removeprefix("sqlite:///")
+    place = "PostgreSQL" if path == url else os.path.abspath(path)  # a slip in the folder is a new, empty one
+    print(f"Delivering from {place}; SIGTERM or Ctrl-C ends it.", file=sys.stderr, flush=True)
     conversions.start()
     ended.wait()
     conversions.close(DRAIN)

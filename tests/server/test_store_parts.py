@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -385,6 +386,14 @@ class TestMigrations:
 def test_a_wrong_database_url_is_told(url: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         Store(url)
+
+
+def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    file = tmp_path / "dub.db"
+    store = Store(f"sqlite:///{file}")
+    store.workspace.settings()
+    assert {oct(it.stat().st_mode & 0o777) for it in tmp_path.iterdir()} == {"0o600"}
+    store.close()
 
 
 def test_a_missing_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,8 @@ class Database:
         self.url = _parse(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
+            with contextlib.suppress(OSError):  # it is told when the file is opened
+                Path(self.url.database or "").touch(0o600)  # names, addresses and passwords of links
             self.engine, self._writer = sqlite_file.readers(self.url), sqlite_file.writers(self.url)
         else:
             self.engine = _postgresql(self.url)
