@@ -176,7 +176,7 @@ def _welcome(app: Server) -> str:
     if secret:
         lines.append(f"  Secret key    {secret}")
     if publishable:
-        lines.append(f"  Public key    {publishable}")
+        lines.append(f"  Publishable   {publishable}")
     if secret or publishable:
         lines += ["                Shown this once: only their hashes are stored.", ""]
     lines += [
