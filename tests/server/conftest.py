@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,11 +23,20 @@ def clock() -> Clock:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database, once of each kind."""
+    """A database without events, once of each kind; the SQLite file has been opened by a store before."""
     if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_file"), tmp_path / "dub.db")
         return f"sqlite:///{tmp_path}/dub.db"
     url: str = request.getfixturevalue("postgres_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with nothing in it: its tables are made once and the file is copied for each test."""
+    path = tmp_path_factory.mktemp("sqlite") / "dub.db"
+    Store(f"sqlite:///{path}").close()
+    return path
 
 
 @pytest.fixture

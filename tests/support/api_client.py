@@ -10,6 +10,9 @@ import httpx
 
 KEY = "dub_abcdefghijklmnopqrstuvwx"
 
+#: for a client of httpx that only goes to loopback: to load certificates takes longer than most tests
+PLAIN: dict[str, Any] = {"verify": False}
+
 
 @dataclass
 class Api:

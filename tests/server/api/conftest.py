@@ -9,7 +9,7 @@ import httpx
 import pytest
 from dub import Dub
 
-from api_client import KEY, Api
+from api_client import KEY, PLAIN, Api
 from dub_middleware.server import Server
 
 PERSON = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/142.0.0.0 Safari/537.36"
@@ -30,7 +30,7 @@ def dub(base_url: str) -> Iterator[Dub]:
 @pytest.fixture
 def api(base_url: str) -> Iterator[Api]:
     headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
-    with httpx.Client(base_url=base_url, headers=headers) as client:
+    with httpx.Client(base_url=base_url, headers=headers, **PLAIN) as client:
         yield Api(client)
 
 
@@ -39,7 +39,7 @@ def click(server: Server, base_url: str) -> Callable[..., str]:
     """Click a short link as a person and return the click id."""
 
     def click(key: str, *, query: str = "", agent: str = PERSON, **headers: str) -> str:
-        response = httpx.get(f"{base_url}/l/{key}{query}", headers={"User-Agent": agent, **headers})
+        response = httpx.get(f"{base_url}/l/{key}{query}", headers={"User-Agent": agent, **headers}, **PLAIN)
         assert response.status_code == 302, response.text
         return response.cookies[f"dub_id_{server.options.domains[0]}_{key}"]
 

@@ -11,6 +11,7 @@ import pytest
 from dub import Dub
 from dub.models import errors
 
+from api_client import PLAIN
 from databases import ON_SQLITE
 from dub_middleware.server import Server
 from standing_clock import Clock
@@ -34,7 +35,7 @@ def server_options() -> dict[str, Any]:
 
 @pytest.fixture
 def http(base_url: str) -> httpx.Client:
-    return httpx.Client(base_url=f"{base_url}/api")
+    return httpx.Client(base_url=f"{base_url}/api", **PLAIN)
 
 
 def bearer(key: str) -> dict[str, str]:

@@ -38,8 +38,8 @@ def server(
     request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, options: dict[str, Any]
 ) -> Iterator[Server]:
     url = f"sqlite:///{tmp_path}/dub.db"
-    if "history" in request.fixturenames:
-        shutil.copy(request.getfixturevalue("history_file"), tmp_path / "dub.db")
+    past = "history_file" if "history" in request.fixturenames else "sqlite_file"
+    shutil.copy(request.getfixturevalue(past), tmp_path / "dub.db")
     server = Server(Options.of({"database_url": url, **options}), Store(url, clock=clock))
     yield server
     server.close()

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from dub import Dub
 
+from api_client import PLAIN
 from dub_middleware.server import Server
 from dub_middleware.server.store import Context, Link
 
@@ -38,7 +39,7 @@ def dub(base_url: str) -> Iterator[Dub]:
 @pytest.fixture
 def visitor(base_url: str) -> Iterator[httpx.Client]:
     """A browser without any key."""
-    with httpx.Client(base_url=f"{base_url}/api", headers={"User-Agent": BROWSER}) as client:
+    with httpx.Client(base_url=f"{base_url}/api", headers={"User-Agent": BROWSER}, **PLAIN) as client:
         yield client
 
 
@@ -46,7 +47,7 @@ def visitor(base_url: str) -> Iterator[httpx.Client]:
 def http(base_url: str) -> Iterator[httpx.Client]:
     """Plain HTTP with the secret key."""
     headers = {"Authorization": f"Bearer {SECRET}"}
-    with httpx.Client(base_url=f"{base_url}/api", headers=headers) as client:
+    with httpx.Client(base_url=f"{base_url}/api", headers=headers, **PLAIN) as client:
         yield client
 
 
@@ -54,7 +55,7 @@ def http(base_url: str) -> Iterator[httpx.Client]:
 def page(base_url: str) -> Iterator[httpx.Client]:
     """A browser with the publishable key."""
     headers = {"User-Agent": BROWSER, "Authorization": f"Bearer {PUBLISHABLE}"}
-    with httpx.Client(base_url=f"{base_url}/api", headers=headers) as client:
+    with httpx.Client(base_url=f"{base_url}/api", headers=headers, **PLAIN) as client:
         yield client
 
 
