@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 
-PAUSES = (0.0001, 0.001)  # seconds between two tries, at least and at most
+PAUSES = (0.0001, 0.001)  # seconds between two tries, at first and at last; most hold a file for less
 
 
 def patiently(
@@ -19,7 +19,7 @@ def patiently(
     where two processes turn a new file to its write-ahead log: one of them is refused at once.
     Raises `sqlite3.OperationalError` when the file is still locked after that.
     """
-    deadline = None
+    deadline, (pause, longest) = None, PAUSES
     while True:
         try:
             return database.execute(statement, values)
@@ -28,4 +28,5 @@ def patiently(
             deadline = deadline or now + wait
             if now > deadline or "locked" not in str(error):
                 raise
-            time.sleep(random.uniform(*PAUSES))
+            time.sleep(random.uniform(pause / 2, pause))
+            pause = min(2 * pause, longest)

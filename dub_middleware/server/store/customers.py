@@ -175,7 +175,7 @@ class KnownCustomers:
 
     def __init__(self, database: Database) -> None:
         insert = database.insert(customers).on_conflict_do_nothing(index_elements=["external_id"])
-        self._insert = Prepared(database, insert.returning(customers.c.pk), _COLUMNS)
+        self._insert = Prepared(database, insert, _COLUMNS, key=customers.c.pk)
         self._find = Prepared(database, _BY_EXTERNAL_ID)
         self._lock = Prepared(database, _BY_EXTERNAL_ID.with_for_update(of=customers))
 
@@ -212,9 +212,9 @@ class KnownCustomers:
             "link": came_by["link"],
             "clicked_at": came_by["ts"],
         }
-        added = self._insert.first(raw, row)
-        if added is not None:
-            return _customer({**row, **added, "link_id": link_id}), True
+        pk = self._insert.insert(raw, row)
+        if pk is not None:
+            return _customer({**row, "pk": pk, "link_id": link_id}), True
         customer = self.find(raw, details.external_id)
         if customer is None:
             raise ConflictError("external_id", details.external_id)  # deleted in this very moment

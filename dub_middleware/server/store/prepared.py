@@ -19,15 +19,24 @@ _Processor = Callable[[Any], Any]
 
 
 class Prepared:
-    """A statement of one database. ``columns`` are those that an INSERT without values gets.
+    """A statement of one database. ``columns`` are those that an INSERT without values gets, ``key`` the one
+    that `insert` returns.
 
     Values that types convert (JSON, booleans) are converted as SQLAlchemy does it.
     """
 
     def __init__(
-        self, database: Database, statement: sa.sql.ClauseElement, columns: Sequence[str] | None = None
+        self,
+        database: Database,
+        statement: sa.sql.ClauseElement,
+        columns: Sequence[str] | None = None,
+        *,
+        key: sa.Column[int] | None = None,
     ) -> None:
         dialect = database.engine.dialect
+        self._is_sqlite = database.is_sqlite
+        if isinstance(statement, sa.Insert) and key is not None and not self._is_sqlite:
+            statement = statement.returning(key)
         compiled: Any = statement.compile(dialect=dialect, column_keys=columns)
         self._sql = str(compiled)
         self._in_order = _picker(compiled.positiontup)
@@ -46,6 +55,15 @@ class Prepared:
     def changes(self, raw: Driver, values: Mapping[str, Any]) -> bool:
         """Execute it and say whether it has changed a row, which asks less of a database than RETURNING."""
         return bool(self._execute(raw, values).rowcount)
+
+    def insert(self, raw: Driver, values: Mapping[str, Any]) -> int | None:
+        """Execute an INSERT and return the number of its row, None when a constraint has kept it out."""
+        cursor = self._execute(raw, values)
+        if not cursor.rowcount:
+            return None
+        # SQLite knows it without RETURNING
+        number: int = cursor.lastrowid if self._is_sqlite else cursor.fetchone()[0]
+        return number
 
     def first(self, raw: Driver, values: Mapping[str, Any]) -> Row | None:
         """Execute it and return its first row by column names."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -28,6 +29,10 @@ class Object(Schema):
     fields: Mapping[str, Schema] = field(kw_only=False)
     name: str = ""
 
+    @functools.cached_property
+    def _plan(self) -> list[tuple[str, Schema, Any]]:
+        return [(key, item, item.default) for key, item in self.fields.items()]
+
     def parse_query(self, arguments: Arguments) -> Values:
         """Return the values of a query string. Raises `Issue`."""
         return self._finish((key, item, arguments.getlist(key)) for key, item in self.fields.items())
@@ -45,10 +50,10 @@ class Object(Schema):
         if not isinstance(value, (dict, Mapping)):  # asking an abstract class takes longer
             raise self._wrong_type("object", value)
         values = {}
-        for key, item in self.fields.items():
+        for key, item, default in self._plan:
             given = value.get(key, MISSING)
-            if given is MISSING and item.default is not REQUIRED:
-                values[key] = item.default
+            if given is MISSING and default is not REQUIRED:
+                values[key] = default
                 continue
             try:
                 parsed = item.parse(given)
