@@ -162,12 +162,15 @@ print(sum(together(f"{sys.argv[1]}/{n}.db") for n in range(int(sys.argv[2]))))
 BEGIN = {
     "outbox": """
 from dub_middleware.conversions import Conversions
+from dub_middleware.conversions.outbox import open_outbox
 from dub_middleware.testing import RecordingDestination
 
 def begin(path):
     outbox = f"sqlite:///{path}"
     conversions = Conversions(RecordingDestination(), outbox=outbox, durability="process", deliver=False)
-    assert conversions.track_lead(customer_external_id="42", click_id="abc").storage == "stored"
+    receipt = conversions.track_lead(customer_external_id="42", click_id="abc")
+    conversions.close(30)  # a disk that took longer than a call waits has kept the event in memory so far
+    assert open_outbox(outbox).states(receipt.id)
 """,
     "webhooks": """
 from dub_middleware.webhooks import WebhookApp
@@ -191,4 +194,5 @@ def test_processes_that_begin_a_file_at_the_same_moment_all_store(
     """The workers of a fresh installation start together and get their first requests together."""
     program = [sys.executable, "-c", BEGIN[kind] + TOGETHER, str(tmp_path), str(files)]
     refused = subprocess.run(program, capture_output=True, text=True, check=False)
-    assert (refused.stdout, refused.stderr) == ("0\n", "")
+    # on a slow disk the log may tell of a locked file, and the event wait a moment longer: nobody is refused
+    assert refused.stdout == "0\n", refused.stderr
