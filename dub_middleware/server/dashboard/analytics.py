@@ -84,9 +84,8 @@ def index() -> Response:
 def _left_at(scope: Scope, step: str) -> str:
     """The list of those events of a type whose click came no further."""
     shown = scope.without_choices().with_filter("reached", [step])
-    same_range = (
-        {} if scope.start else {"interval": scope.interval}
-    )  # the two pages begin with different ones
+    # said even where it is this page's default: the other page has another one
+    same_range = {} if scope.start else {"interval": scope.interval}
     return shown.url("events.index", type=step, **same_range)
 
 
