@@ -1,8 +1,9 @@
 import { clickId } from './click-id.js';
 import { ask, settled } from './clicks.js';
 import { publishableKey } from './config.js';
-import { allowed } from './consent.js';
+import { allowed, decided } from './consent.js';
 import { parked } from './parked.js';
+import { shown } from './shown.js';
 import { post } from './transport.js';
 import { warn } from './warn.js';
 
@@ -46,16 +47,18 @@ export const trackLead = (input) => track(input, 'lead/client');
 /** @param {any} input */
 export const trackSale = (input) => track(input, 'sale/client');
 
-/** Take over what the page before could not send, and hand on what this one cannot. */
-export const carryOver = () => {
+/** Take over what the page before could not send, and leave to the next one what this one cannot. */
+export const carryOver = async () => {
+  addEventListener('pagehide', () => {
+    if (allowed && parked.size) sessionStorage[STORAGE] = JSON.stringify([...parked]);
+    parked.clear();
+  });
+  await shown;
+  await decided;
   try {
     const handedOn = JSON.parse(sessionStorage[STORAGE] || '[]');
     delete sessionStorage[STORAGE];
-    for (const [path, input] of handedOn) (input.url ? ask : track)(input, path);
-    addEventListener('pagehide', () => {
-      if (parked.size) sessionStorage[STORAGE] = JSON.stringify([...parked]);
-      parked.clear();
-    });
+    for (const [path, input] of handedOn) (input?.url ? ask : track)(input, path);
   } catch {
     // storage is closed to this page
   }

@@ -15,7 +15,6 @@ interface Navigator {
 
 interface Document {
   prerendering?: boolean;
-  onprerenderingchange?: (() => void) | null;
 }
 
 /** What the tracking API answers; on failure of any kind its error envelope. */

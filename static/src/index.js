@@ -8,6 +8,7 @@ import { linkKey } from './link-key.js';
 import { CLICK } from './names.js';
 import { watchLinks } from './outbound.js';
 import { publish } from './partner.js';
+import { shown } from './shown.js';
 import { warn } from './warn.js';
 
 /** @type {Record<string, any>} */
@@ -31,7 +32,10 @@ const methods = {
  * @param {any[]} args
  */
 const dubAnalytics = async (method, ...args) => {
-  if (method != 'consent') await decided;
+  if (method != 'consent') {
+    await shown;
+    await decided;
+  }
   return methods[method] ? methods[method](...args) : warn(`Unknown method: ${method}`);
 };
 
@@ -46,8 +50,10 @@ if (!window.dubAnalytics?.consent) {
   queue.push = process;
   for (const name in methods) /** @type {any} */ (dubAnalytics)[name] = dubAnalytics.bind(null, name);
   /** @type {any} */ (dubAnalytics).q = queue;
-  // Dub's own script would take this for a stub and replace it.
-  Object.defineProperty(window, 'dubAnalytics', { get: () => dubAnalytics, set: () => {} });
+  // Dub's own script would take this for a stub and replace it: a value that is set later is passed over.
+  Reflect.defineProperty(window, 'dubAnalytics', { get: () => dubAnalytics, set: () => {}, configurable: true });
+  // A stub that was declared (`function dubAnalytics() {…}`) refuses that, and is replaced.
+  window.dubAnalytics = dubAnalytics;
   window._dubAnalytics = {
     c: { get: getCookie, set: setCookie },
     qm: { queue, process, flush: () => {} },
@@ -62,8 +68,6 @@ if (!window.dubAnalytics?.consent) {
   if (!window.DubAnalytics) publish({});
   readAddress();
   watchAddress();
-  // A page made ready in advance is not a visit before it is shown.
-  document.onprerenderingchange = readAddress;
   if (OUTBOUND_DOMAINS) watchLinks();
   if (CONVERSION_TRACKING) {
     if (!publishableKey) warn('Missing PUBLISHABLE_KEY');

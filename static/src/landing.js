@@ -5,10 +5,12 @@ import { allowed } from './consent.js';
 import { linkKey } from './link-key.js';
 import { restorePartner } from './partner.js';
 import { withoutClickId } from './query.js';
+import { shown } from './shown.js';
 
 /** Act on what the page's address brings. */
 export const readAddress = async () => {
-  if (!allowed || document.prerendering) return;
+  if (shown) await shown;
+  if (!allowed) return;
   const id = landed();
   if (id) store(id);
   restorePartner();

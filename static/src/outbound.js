@@ -8,6 +8,9 @@ const isOutbound = /** @type {(host: string) => boolean} */ (
   OUTBOUND_DOMAINS && outboundHosts(domains.outbound || [], location.hostname)
 );
 
+/** What leads away. Not `<link>` and `<base>`, which have an `href` too. */
+const WAYS_OUT = 'a[href],area[href],iframe';
+
 /** This page, and the `srcdoc` frames in it, which count as part of it. @type {Set<Document>} */
 const documents = /* @__PURE__ */ new Set();
 
@@ -17,7 +20,7 @@ const documents = /* @__PURE__ */ new Set();
  * @param {any} element
  */
 const tag = (element) => {
-  const id = clickId();
+  if (!element.matches?.(WAYS_OUT)) return;
   if (element.srcdoc) watch(element.contentDocument);
   const name = element.srcdoc == null ? 'href' : 'src';
   let url;
@@ -26,6 +29,7 @@ const tag = (element) => {
   } catch {
     return; // no address, or none that can be outbound
   }
+  const id = clickId();
   if (!id || !isOutbound(url.hostname) || (name == 'src' && url.searchParams.has(CLICK))) return;
   const others = withoutClickId(url.search);
   url.search = `${others}${others ? '&' : '?'}${CLICK}=${id}`;
@@ -33,7 +37,7 @@ const tag = (element) => {
 };
 
 /** @param {any} root */
-const tagBelow = (root) => root.querySelectorAll?.('a[href],area[href],iframe').forEach(tag);
+const tagBelow = (root) => root.querySelectorAll?.(WAYS_OUT).forEach(tag);
 
 const observer = /* @__PURE__ */ new MutationObserver((records) => {
   for (const { target, addedNodes, attributeName } of records) {

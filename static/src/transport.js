@@ -2,7 +2,7 @@ import { apiHost, data } from './config.js';
 import { allowed } from './consent.js';
 
 /**
- * Send to the tracking API. The request outlives the page (`keepalive`), and gives up after ten seconds.
+ * Send to the tracking API. The request outlives the page (`keepalive`); where conversions wait for it, it has ten seconds.
  * @param {string} path below /track/
  * @param {object} body
  * @param {string | false} [key] publishable key

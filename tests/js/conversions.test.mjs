@@ -182,6 +182,40 @@ test('a click that the address has outdone is not asked for again', async () => 
   assert.deepEqual(storage, {});
 });
 
+test('calls without input are handed on like any other', async () => {
+  const storage = { dub_pending: '[["lead/client",null],["lead/client",{"customerExternalId":"42"}]]' };
+  const { requests } = await open('index', { ...conversions, storage });
+  await settled();
+  assert.deepEqual(
+    requests.map(({ body }) => body),
+    [{ clickId: 'c1' }, { customerExternalId: '42', clickId: 'c1' }],
+  );
+});
+
+test('what an earlier page left waits for the consent of this one', async () => {
+  const storage = { dub_pending: '[["lead/client",{"customerExternalId":"42"}]]' };
+  const asking = { ...conversions, cookies: [], attributes: { ...attributes, 'data-consent': 'required' }, storage };
+  const first = await open('index', asking);
+  await settled();
+  first.events.dispatchEvent(new Event('pagehide'));
+  assert.deepEqual([first.requests, Object.keys(storage)], [[], ['dub_pending']]);
+
+  const { requests } = await open('index', asking);
+  globalThis.dubAnalytics.consent(true);
+  await settled();
+  await settled();
+  assert.deepEqual([requests.length, storage], [1, {}]);
+});
+
+test('after a no, nothing is left to a later page', async () => {
+  const { events, storage } = await open('index', { ...conversions, answer: () => busy });
+  globalThis.dubAnalytics.trackLead({ customerExternalId: '42' });
+  await settled();
+  globalThis.dubAnalytics.consent(false);
+  events.dispatchEvent(new Event('pagehide'));
+  assert.deepEqual(storage, {});
+});
+
 test('storage that is closed or spoilt stops nothing', async (t) => {
   const closed = new Proxy(
     {},

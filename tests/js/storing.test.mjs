@@ -213,10 +213,10 @@ test('the click id leaves the address bar where that is wanted', async () => {
 });
 
 test('a page that is made ready in advance is no visit before it is shown', async () => {
-  const { document, jar } = await open('index', { url: LANDING, prerendering: true });
+  const { events, jar } = await open('index', { url: LANDING, prerendering: true });
   assert.equal(jar.text, '');
-  document.prerendering = false;
-  document.onprerenderingchange();
+  events.dispatchEvent(new Event('prerenderingchange'));
+  await settled();
   assert.equal(jar.get('dub_id').value, 'new');
 });
 

@@ -94,7 +94,7 @@ export async function open(module, page = {}) {
       jar.text = text;
     },
     querySelectorAll: () => [],
-    addEventListener() {},
+    addEventListener: events.addEventListener.bind(events),
   };
   const go = (/** @type {any} */ _state, /** @type {string} */ _title, /** @type {string} */ to) => {
     if (to != null) location.href = new URL(to, location).href;
