@@ -33,7 +33,7 @@ const methods = {
  */
 const dubAnalytics = async (method, ...args) => {
   if (method != 'consent') {
-    await shown;
+    if (shown) await shown;
     await decided;
   }
   return methods[method] ? methods[method](...args) : warn(`Unknown method: ${method}`);

@@ -8,14 +8,14 @@ const DIST = new URL('../../static/dist/', import.meta.url);
 
 /** Bytes at brotli 11: of the official file, and the most that ours may have. Raise the second for a reason only. */
 const SIZES = {
-  'script.js': [1463, 1462],
-  'script.site-visit.js': [1575, 1491],
-  'script.outbound-domains.js': [2014, 1898],
+  'script.js': [1463, 1461],
+  'script.site-visit.js': [1575, 1493],
+  'script.outbound-domains.js': [2014, 1893],
   'script.conversion-tracking.js': [1893, 1891],
   'script.site-visit.outbound-domains.js': [2099, 1924],
-  'script.site-visit.conversion-tracking.js': [1986, 1929],
-  'script.outbound-domains.conversion-tracking.js': [2422, 2331],
-  'script.site-visit.outbound-domains.conversion-tracking.js': [2507, 2326],
+  'script.site-visit.conversion-tracking.js': [1986, 1932],
+  'script.outbound-domains.conversion-tracking.js': [2422, 2325],
+  'script.site-visit.outbound-domains.conversion-tracking.js': [2507, 2327],
 };
 
 test('every variant is smaller than the official one, and within its budget', (t) => {
