@@ -13,8 +13,8 @@ const SIZES = {
   'script.outbound-domains.js': [2014, 1893],
   'script.conversion-tracking.js': [1893, 1891],
   'script.site-visit.outbound-domains.js': [2099, 1924],
-  'script.site-visit.conversion-tracking.js': [1986, 1932],
-  'script.outbound-domains.conversion-tracking.js': [2422, 2325],
+  'script.site-visit.conversion-tracking.js': [1986, 1911],
+  'script.outbound-domains.conversion-tracking.js': [2422, 2308],
   'script.site-visit.outbound-domains.conversion-tracking.js': [2507, 2327],
 };
 
