@@ -185,36 +185,23 @@ events = _table(
     sa.Column("ip", sa.Text),
     sa.Column("metadata", sa.Text),
 )
-_is = {kind: sa.text(f"type = {kind}") for kind in (CLICK, LEAD, SALE)}
-sa.Index("events_ts", events.c.ts)
-# one partial index a type: SQLite matches the condition literally, so queries write the number into the SQL
-sa.Index("events_leads", events.c.ts, sqlite_where=_is[LEAD], postgresql_where=_is[LEAD])
-sa.Index("events_sales", events.c.ts, sqlite_where=_is[SALE], postgresql_where=_is[SALE])
-sa.Index("events_link", events.c.link, events.c.ts)
-sa.Index(
-    "events_click",
-    events.c.click_id,
-    unique=True,
-    sqlite_where=_is[CLICK],
-    postgresql_where=_is[CLICK],
-)
-#: how far a click came
-_is_conversion = sa.text("type <> 0")
-sa.Index(
-    "events_conversions",
-    events.c.click_id,
-    events.c.type,
-    sqlite_where=_is_conversion,
-    postgresql_where=_is_conversion,
-)
-_has_customer = sa.text("customer IS NOT NULL")
-sa.Index(
-    "events_customer",
-    events.c.customer,
-    events.c.ts,
-    sqlite_where=_has_customer,
-    postgresql_where=_has_customer,
-)
+
+
+def _index(name: str, *columns: sa.Column[Any], where: str | None = None, unique: bool = False) -> None:
+    # SQLite matches the condition literally, so queries write the number of a type into the SQL
+    condition = None if where is None else sa.text(where)
+    sa.Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
+
+
+_index("events_ts", events.c.ts)
+_index("events_leads", events.c.ts, where=f"type = {LEAD}")
+_index("events_sales", events.c.ts, where=f"type = {SALE}")
+_index("events_link", events.c.link, events.c.ts)
+_index("events_click", events.c.click_id, where=f"type = {CLICK}", unique=True)
+_index(
+    "events_conversions", events.c.click_id, events.c.type, where=f"type <> {CLICK}"
+)  # how far a click came
+_index("events_customer", events.c.customer, events.c.ts, where="customer IS NOT NULL")
 
 #: one visitor (hash of address and user agent) counts once an hour on one link
 click_claims = _table(

@@ -160,10 +160,11 @@ class Tracking:
             owner, is_added = known, False
             if owner is None:
                 owner, is_added = self._attribution.add_customer(raw, customer, click, link, ts)
-            lead = {"ts": ts, "type": LEAD, "event_name": name, "customer": owner.pk}
+            lead: Row = {"ts": ts, "type": LEAD, "event_name": name, "customer": owner.pk}
+            lead["metadata"] = _json(metadata)
             event_ids = tuple(random_text(16) for _ in range(0 if deferred else quantity))
             for event_id in event_ids:
-                self._add(raw, click, {**lead, "event_id": event_id, "metadata": _json(metadata)})
+                self._add(raw, click, {**lead, "event_id": event_id})
             return LeadResult(
                 outcome="deferred" if deferred else "recorded",
                 click_id=chosen,
