@@ -253,6 +253,16 @@ class TestFailures:
         assert [outcome.state for outcome in outcomes] == [state] * 4
         assert len(stub.requests) == 1
 
+    def test_a_host_that_is_no_api_is_named_with_the_right_ones(
+        self, stub: SegmentStub, segment: Segment
+    ) -> None:
+        stub.fail(raw(404, b"<html>no such page</html>"))
+        (outcome,) = segment.send(deliveries(segment, 1))
+        assert outcome.message == (
+            f"host={stub.url!r} is not Segment's API, it answers 404 "
+            f"(Segment's own is {Segment.US} or {Segment.EU})"
+        )
+
     def test_a_refusal_says_why(self, stub: SegmentStub) -> None:
         segment = Segment("another_key", host=stub.url)
         (outcome,) = segment.send(deliveries(segment, 1))

@@ -120,16 +120,13 @@ class DubAPI:
 
     def _misdirected(self, answer: http.Answer) -> Outcome | None:
         """Keep the queue where something else than Dub's API answers: the address is wrong, not the event."""
-        if answer.status not in _NOT_HERE or not answer.is_foreign:
+        if not answer.is_foreign:
             return None
         message = (
             f"base_url={self._base_url!r} is not Dub's API, it answers {answer.status} "
             "(that of `dub-middleware serve` ends in /api)"
         )
         return Outcome("paused", answer.status, message)
-
-
-_NOT_HERE = (404, 405)
 
 
 def _accepted(delivery: Delivery, answer: http.Answer) -> Outcome:

@@ -161,9 +161,12 @@ class Segment:
 
     def _misdirected(self, answer: http.Answer) -> Outcome | None:
         """Keep the queue where something else than Segment's API answers: the address is wrong."""
-        if answer.status not in (404, 405) or not answer.is_foreign:
+        if not answer.is_foreign:
             return None
-        message = f"host={self._host!r} is not Segment's API, it answers {answer.status}"
+        message = (
+            f"host={self._host!r} is not Segment's API, it answers {answer.status} "
+            f"(Segment's own is {self.US} or {self.EU})"
+        )
         return Outcome("paused", answer.status, message)
 
     def _body(self, part: Sequence[Delivery]) -> bytes:

@@ -36,7 +36,9 @@ class Answer:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether a page answers where an API was meant to: a text that is no JSON."""
+        """Whether there is no API: a 404 or 405 that is a page, a text that is no JSON."""
+        if self.status not in (404, 405):
+            return False
         try:
             json.loads(self.body)
         except (ValueError, RecursionError):
