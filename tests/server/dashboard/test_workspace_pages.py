@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from html import unescape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -404,6 +408,28 @@ class Redirector(StubServer):
     def answer(self, request: Request) -> Reply:
         cookie = "dub_id=test; Path=/; Expires=Wed, 21 Oct 2027 07:28:00 GMT"
         return Reply(302, headers={"Location": self.target, "Set-Cookie": cookie})
+
+
+@pytest.mark.parametrize(
+    ("place", "before"),
+    [
+        pytest.param(1, "app = print", id="wsgi"),
+        pytest.param(2, "import flask; app = flask.Flask('shop')", id="flask"),
+        pytest.param(4, "app = print", id="asgi"),
+        pytest.param(5, "", id="conversions"),
+    ],
+)
+def test_the_code_of_the_install_page_needs_no_more_than_the_environment_it_names(
+    client: Client, tmp_path: Path, place: int, before: str
+) -> None:
+    snippets = re.findall(r"<pre[^>]*><code>(.*?)</code>", get(client, "/install").text, re.DOTALL)
+    exported = re.findall(r"(DUB_\w+)=(\S+)", snippets[0])
+    assert len(exported) == 4
+    environ = os.environ | {name: value.replace("…", "x" * 24) for name, value in exported}
+    program = f"{before}\n{unescape(snippets[place])}\nimport os; os._exit(0)"
+    command = [sys.executable, "-c", program]
+    ran = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_the_install_check_follows_redirects_a_few_times(client: Client) -> None:
