@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Literal
 from urllib.parse import urljoin, urlsplit
 
 from dub_middleware.conversions.http import Answer, HTTPClient, TransportError
@@ -20,15 +21,27 @@ _AGENT = {"User-Agent": "Mozilla/5.0 (compatible; dub-middleware install check)"
 _FOR_PAGES = _AGENT | {"Accept": "text/html", "Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate"}
 _FOR_SCRIPTS = _AGENT | {"Accept": "*/*", "Sec-Fetch-Dest": "script", "Sec-Fetch-Mode": "no-cors"}
 
+_NOT_SECURE = (
+    "It is not Secure, although the page came by https: does a proxy speak http with the app? Let ProxyFix "
+    "of Werkzeug (Django: SECURE_PROXY_SSL_HEADER, uvicorn: --proxy-headers) tell it, or say "
+    "cookie_secure=True."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question about a page, its answer in a sentence, and what to do when it is no."""
+    """One question about a page, its answer in a sentence, and what to do when it is no, or yes but."""
 
     title: str
     passed: bool
     found: str
     advice: str = ""
+
+    @property
+    def verdict(self) -> Literal["good", "warn", "bad"]:
+        if not self.passed:
+            return "bad"
+        return "warn" if self.advice else "good"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +74,14 @@ def check_install(url: str, allow_address: Callable[[str], bool] | None = None) 
 
 
 def _check(client: HTTPClient, url: str) -> Report:
-    cookies: list[str] = []
+    cookies: list[tuple[str, str]] = []  # who set it, and what
     hops = [_landing(url)]
     while True:
         try:
             answer = client.request("GET", hops[-1], _FOR_PAGES)
         except TransportError as error:
             return Report(url, problem=f"It did not answer: {error}.", hops=tuple(hops))
-        cookies += _cookies(answer)
+        cookies += [(hops[-1], cookie) for cookie in _cookies(answer)]
         location = answer.headers.get("location")
         if not (300 <= answer.status < 400 and location):
             break
@@ -137,16 +150,18 @@ def _script_check(client: HTTPClient, url: str, page: str) -> Check:
     return Check(title, False, f"{url} answered with status {answer.status}, {kind}.", advice)
 
 
-def _cookie_check(cookies: list[str]) -> Check:
+def _cookie_check(cookies: list[tuple[str, str]]) -> Check:
     title = f"?dub_id={TEST_ID} leaves the cookie dub_id"
-    ours = [cookie for cookie in cookies if cookie.startswith("dub_id=")]
-    if any(cookie.partition(";")[0] == f"dub_id={TEST_ID}" for cookie in ours):
-        return Check(title, True, f"Set-Cookie: {ours[-1]}")
+    ours = [(url, cookie) for url, cookie in cookies if cookie.startswith("dub_id=")]
+    if any(cookie.partition(";")[0] == f"dub_id={TEST_ID}" for _, cookie in ours):
+        url, cookie = ours[-1]
+        is_exposed = url.startswith("https://") and "secure" not in cookie.lower().replace(" ", "").split(";")
+        return Check(title, True, f"Set-Cookie: {cookie}", _NOT_SECURE if is_exposed else "")
     if ours:
         return Check(
             title,
             False,
-            f"It sets another value: {ours[-1]}",
+            f"It sets another value: {ours[-1][1]}",
             "Something answers with a visitor’s own cookie.",
         )
     return Check(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from certificates import self_signed
 from dub_middleware import DubMiddleware
 from wsgi_server import serving
 
@@ -91,6 +92,29 @@ def test_an_app_below_a_prefix_is_told_of_the_option() -> None:
     assert told.returncode == 1
     assert "Where the whole app is below /shop, say path='/shop/_dub'." in told.stdout
     assert told_of(path="/shop/_dub").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "is_told"),
+    [
+        pytest.param({}, True, id="the app knows only http"),
+        pytest.param({"cookie_secure": True}, False, id="cookie_secure=True"),
+    ],
+)
+def test_a_cookie_that_is_not_secure_on_an_https_page_is_a_warning(
+    tmp_path: Path, options: dict[str, Any], is_told: bool
+) -> None:
+    wrapped = DubMiddleware(page, **options)
+
+    def behind_a_proxy(environ: dict[str, Any], start_response: Any) -> Any:
+        return wrapped(environ | {"wsgi.url_scheme": "http"}, start_response)
+
+    with serving(behind_a_proxy, tls=self_signed(tmp_path)) as url:
+        told = run("verify", url, SSL_CERT_FILE=str(tmp_path / "cert.pem"))
+    assert told.returncode == 0, told
+    assert told.stdout.count("✓") == (2 if is_told else 3)
+    assert ("! ?dub_id=test leaves the cookie dub_id" in told.stdout) is is_told
+    assert ("cookie_secure=True" in told.stdout) is is_told
 
 
 def test_nobody_there() -> None:

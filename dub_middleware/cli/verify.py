@@ -14,6 +14,7 @@ from dub_middleware.install_check import Check, Report, check_install
 _LOCAL = re.compile(
     r"(?:[a-z0-9.-]+\.)?localhost(?:[:/?]|$)|127(?:\.\d+){3}(?:[:/?]|$)|\[::1\]", re.IGNORECASE
 )
+_MARKS = {"good": ("✓", "green"), "warn": ("!", "yellow"), "bad": ("✗", "red")}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fetch the page as ``?dub_id=test`` and tell what came; 1 when a check fails."""
+    """Fetch the page as ``?dub_id=test`` and tell what came; 1 when a check fails, 0 with mere warnings."""
     report = check_install(_page(args.url))
     if args.json:
         print(json.dumps(dataclasses.asdict(report) | {"passed": report.passed}))
@@ -51,6 +52,9 @@ def _lines(report: Report) -> list[str]:
 
 
 def _told(check: Check) -> list[str]:
-    mark = paint("✓", "green") if check.passed else paint("✗", "red")
     advice = [f"  {check.advice}"] if check.advice else []
-    return [f"{mark} {check.title}", f"  {paint(plain(check.found), 'grey')}", *advice]
+    return [
+        f"{paint(*_MARKS[check.verdict])} {check.title}",
+        f"  {paint(plain(check.found), 'grey')}",
+        *advice,
+    ]

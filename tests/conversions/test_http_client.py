@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from certificates import self_signed
 from dub_middleware.conversions import http
 from dub_middleware.conversions.http import HTTPClient, TransportError, connections
 from dub_middleware.errors import ConfigError
@@ -194,13 +193,7 @@ class tls_server:
     """A TLS listener with a certificate of its own making."""
 
     def __init__(self, folder: Path) -> None:
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
-             "-subj", "/CN=localhost", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
-            check=True, capture_output=True,
-        )  # fmt: skip
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+        context = self_signed(folder)
         self._server = StubServer()
         self._server._server.socket = context.wrap_socket(self._server._server.socket, server_side=True)
 
