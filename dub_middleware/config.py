@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import logging
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
 from dub_middleware import rules
 from dub_middleware.errors import ConfigError
+
+logger = logging.getLogger("dub_middleware")
 
 #: called with the WSGI environ of the request (on ASGI: its WSGI view)
 EnvironTest = Callable[[dict[str, Any]], bool]
@@ -117,7 +120,7 @@ class Config(Checked):
         "auto", "`Secure` on the cookie; `auto`: when the request came by https.", rules.auto_or_bool
     )
     cookie_samesite: Literal["Lax", "Strict", "None"] = option(
-        "Lax", "`SameSite` of the cookie; `None` needs `Secure`.", rules.one_of("Lax", "Strict", "None")
+        "Lax", "`SameSite` of the cookie; `None` needs `Secure`.", rules.samesite
     )
     cookie_path: str = option("/", "`Path` of the cookie.", rules.cookie_path)
     consent: EnvironTest | None = option(
@@ -164,7 +167,8 @@ class Config(Checked):
         Strings are read as in the environment: see `from_env`.
 
         Raises:
-            ConfigError: a key is no option (the message says which was probably meant), or a value is wrong.
+            ConfigError: a key is no option (the message says which was probably meant), or a value is wrong;
+                either way the message names the key.
         """
         options = {}
         for key, value in mapping.items():
@@ -175,7 +179,8 @@ class Config(Checked):
             if option is None:
                 known = (*_fields(), *sorted(ignore))
                 raise unknown_option(key, [f"{prefix}{it.upper()}" if prefix else it for it in known])
-            options[name] = rules.from_text(option.metadata["rule"], name, value)
+            rule = option.metadata["rule"]
+            options[name] = rule(key, rules.from_text(rule, key, value))
         return dataclasses.replace(base or cls(), **options)
 
     @classmethod
@@ -183,14 +188,15 @@ class Config(Checked):
         """Build a Config from ``DUB_*`` environment variables.
 
         Booleans are 1/0, true/false, yes/no, on/off; lists are separated by commas; ``DUB_DOMAINS`` is JSON;
-        an empty value leaves the default. Other ``DUB_*`` variables are none of its business.
+        an empty value leaves the default. Other ``DUB_*`` variables are none of its business; the log tells
+        of one that looks like an option misspelt.
 
         Raises:
-            ConfigError: a value is wrong, or a name is one slip away from an option.
+            ConfigError: a value is wrong; the message names the variable.
         """
         named = {name: f"DUB_{name.upper()}" for name in _fields()}
         mine = {key: environ[key] for key in named.values() if environ.get(key)}
-        refuse_slips((key for key in environ if key.startswith("DUB_")), named.values())
+        warn_of_slips((key for key in environ if key.startswith("DUB_")), named.values())
         return cls.from_mapping(mine, prefix="DUB_")
 
     @classmethod
@@ -216,9 +222,23 @@ def refuse_slips(names: Iterable[str], known: Collection[str]) -> None:
     Raises:
         ConfigError: naming it, and what was probably meant.
     """
+    for name, _ in _slips(names, known):
+        raise unknown_option(name, sorted(known))
+
+
+def warn_of_slips(variables: Iterable[str], known: Collection[str]) -> None:
+    """Tell the log of environment variables that look like one of ours misspelt.
+
+    They do not stop the start, as in mappings: all programs of a machine share its environment.
+    """
+    for name, meant in _slips(variables, known):
+        logger.warning("The environment variable %s is not an option. Did you mean %s?", name, meant)
+
+
+def _slips(names: Iterable[str], known: Collection[str]) -> Iterator[tuple[str, str]]:
     for name in names:
-        if name not in known and _nearest(name, known, NEAR):
-            raise unknown_option(name, sorted(known))
+        if name not in known and (meant := _nearest(name, known, NEAR)):
+            yield name, meant
 
 
 def _nearest(name: str, known: Collection[str], cutoff: float = 0.6) -> str | None:

@@ -55,6 +55,10 @@ class ConfigError(DubError, ValueError):
         self.option = option
         super().__init__(message)
 
+    def under(self, name: str) -> ConfigError:
+        """Return the error of an option that was given by another name, such as that of a variable."""
+        return ConfigError(name, name + str(self).removeprefix(self.option))
+
 
 class MissingDependencyError(DubError, ImportError):
     """Raised on import or construction when an optional dependency is not installed."""

@@ -59,7 +59,7 @@ class Dub:
     ) -> None:
         self._options = options
         self._conversions = conversions
-        Config.of(None, options)  # a wrong option is told here, not at the first init_app
+        Config.of(Config(), options)  # a wrong option is told here, not at the first init_app
         if app is not None:
             self.init_app(app)
 

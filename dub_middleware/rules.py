@@ -50,6 +50,10 @@ def one_of(*allowed: str | None) -> Rule:
     return rule
 
 
+#: of cookies; the one rule to which the text None is a value
+samesite = one_of("Lax", "Strict", "None")
+
+
 def boolean(name: str, value: Any) -> bool:
     """Allow True and False."""
     if isinstance(value, bool):
@@ -221,8 +225,7 @@ def from_text(rule: Rule, name: str, value: Any) -> Any:
         return [item.strip() for item in value.split(",") if item.strip()]
     if rule is domains:
         return _json(name, value)
-    # the text None stands for nothing, save in SameSite, which has a value of that name
-    return None if value.lower() == "none" and name != "cookie_samesite" else value
+    return None if value.lower() == "none" and rule is not samesite else value
 
 
 def _json(name: str, text: str) -> Any:

@@ -151,4 +151,4 @@ def test_the_script_of_the_snippet_has_the_features_it_needs() -> None:
 def test_a_wrong_option_of_the_snippet_is_named() -> None:
     told = run("snippet", DUB_RELAY="clicks")
     assert told.returncode == 1
-    assert "relay='clicks' is not allowed" in told.stderr
+    assert "DUB_RELAY='clicks' is not allowed" in told.stderr

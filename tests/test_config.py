@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from dub_middleware.config import Config
@@ -104,10 +106,39 @@ def test_the_environment_stands_in_for_what_is_not_said(monkeypatch: pytest.Monk
     assert Config.of(Config(), {}) == Config()
 
 
-def test_other_dub_variables_are_left_alone_but_a_slip_is_told() -> None:
-    Config.from_env({"DUB_API_KEY": "dub_x", "DUB_WORKSPACE": "ws"})
-    with pytest.raises(ConfigError, match="DUB_COOKIE_DOMAIN"):
-        Config.from_env({"DUB_COOKIE_DOMIAN": "example.com"})
+def test_other_dub_variables_are_left_alone_but_a_slip_is_told_to_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An environment belongs to every program that runs in it; ours must start beside the others'."""
+    assert Config.from_env({"DUB_API_KEY": "dub_x", "DUB_WORKSPACE": "ws"}) == Config()
+    assert caplog.messages == []
+    assert Config.from_env({"DUB_DOMAIN": "go.acme.com", "DUB_COOKIE_DOMIAN": "acme.com"}) == Config()
+    assert caplog.messages == [
+        "The environment variable DUB_DOMAIN is not an option. Did you mean DUB_DOMAINS?",
+        "The environment variable DUB_COOKIE_DOMIAN is not an option. Did you mean DUB_COOKIE_DOMAIN?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "message"),
+    [
+        ("DUB_RELAY", "clicks", "DUB_RELAY='clicks' is not allowed"),
+        ("DUB_COOKIE_MAX_AGE", "90 days", "DUB_COOKIE_MAX_AGE='90 days' is not allowed"),
+        ("DUB_DOMAINS", "go.acme.com", "DUB_DOMAINS='go.acme.com' is not JSON"),
+        ("DUB_DOMAINS", '{"refer": "https://x"}', "DUB_DOMAINS['refer']='https://x' is not allowed"),
+        ("DUB_PUBLISHABLE_KEY", "dub_secret", "DUB_PUBLISHABLE_KEY holds a secret key"),
+    ],
+)
+def test_a_wrong_value_is_told_under_the_name_that_it_was_given_by(
+    variable: str, text: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
+        Config.from_env({variable: text})
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
+        Config.from_mapping({variable: text}, prefix="DUB_")  # Flask's config
+    key = variable.removeprefix("DUB_")
+    with pytest.raises(ConfigError, match=f"^{re.escape(message.removeprefix('DUB_'))}"):
+        Config.from_mapping({key: text})  # Django's DUB
 
 
 def test_a_mapping_takes_names_in_any_case() -> None:

@@ -296,11 +296,16 @@ def test_options_come_from_the_settings() -> None:
         assert b'src="/_d/script.' in Client().get("/").content
 
 
-def test_system_checks_name_what_is_wrong() -> None:
+def test_system_checks_name_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [message.id for message in run_checks()] == []
     with override_settings(DUB={"cookie_samesite": "lax"}):
         (message,) = run_checks()
         assert (message.id, "'lax'" in message.msg) == ("dub.E001", True)
+        assert message.hint == "Correct 'cookie_samesite' in settings.DUB."
+    with monkeypatch.context() as environ:
+        environ.setenv("DUB_RELAY", "clicks")
+        (message,) = run_checks()
+        assert message.hint == "Correct 'DUB_RELAY' in the environment."
     with override_settings(MIDDLEWARE=[]):
         assert [message.id for message in run_checks()] == ["dub.W001"]
     with override_settings(MIDDLEWARE=[OURS, GZIP]):

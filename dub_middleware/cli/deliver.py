@@ -57,16 +57,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Deliver until SIGTERM or SIGINT, then end what is in flight; or, with ``--once``, what is due now."""
-    from dub_middleware.conversions.settings import from_settings, read
+    from dub_middleware.conversions.settings import build, read
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    settings = {name: getattr(args, name) for name in OPTIONS} | {"deliver": True}
-    url = read(settings).get("outbox", DEFAULT)
+    given = read({name: getattr(args, name) for name in OPTIONS} | {"deliver": True})
+    url = given.values.get("outbox", DEFAULT)
     if url is None:
         raise ConfigError(
             "outbox", "outbox is none: what another process keeps in memory cannot be delivered."
         )
-    conversions = from_settings(settings)
+    conversions = build(given)
     outbox = open_existing(url)
     try:
         with _end_signal() as ended:

@@ -83,7 +83,7 @@ def open_named(url: str | None) -> Outbox:
 
     from dub_middleware.conversions.settings import read
 
-    url = url or read().get("outbox", DEFAULT)
+    url = url or read().values.get("outbox", DEFAULT)
     if url is None:
         raise ConfigError("outbox", "DUB_OUTBOX is none: an outbox in memory can be seen by nobody else.")
     path = url.removeprefix("sqlite:///")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dub_middleware.conversions.client import Conversions
 from dub_middleware.conversions.destinations.nowhere import Nowhere
 from dub_middleware.conversions.receipt import Receipt
-from dub_middleware.conversions.settings import from_settings, read
+from dub_middleware.conversions.settings import Settings, build, read
 from dub_middleware.errors import ConfigError, EventError
 from dub_middleware.personal import masked
 
@@ -93,10 +93,10 @@ class AppConversions:
                 del fields[name]
 
 
-def _shared(given: Mapping[str, Any]) -> Conversions:
-    key = tuple(sorted(given.items()))
+def _shared(given: Settings) -> Conversions:
+    key = tuple(sorted(given.values.items()))
     if key not in _clients:
-        has_key = given.keys() & {"api_key", "segment_write_key"}
-        client = from_settings(given, environ={}) if has_key else Conversions(Nowhere(), outbox=None)
+        has_key = given.values.keys() & {"api_key", "segment_write_key"}
+        client = build(given) if has_key else Conversions(Nowhere(), outbox=None)
         _clients.setdefault(key, client)
     return _clients[key]

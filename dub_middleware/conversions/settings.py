@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from dub_middleware import rules
-from dub_middleware.config import CONVERSION_NAMES, refuse_slips
+from dub_middleware.config import CONVERSION_NAMES, refuse_slips, warn_of_slips
 from dub_middleware.conversions.client import Conversions
 from dub_middleware.conversions.destinations import Destination
 from dub_middleware.conversions.destinations.dub import DubAPI
@@ -44,13 +46,26 @@ def from_settings(
     Keys of others are left alone.
 
     Raises:
-        ConfigError: there is neither key, a value is wrong, or a name is one slip away from an option.
+        ConfigError: there is neither key, a value is wrong, or a key of *settings* is one slip away from an
+            option; such a variable is told to the log.
     """
-    given = read(settings, prefix=prefix, environ=environ)
+    return build(read(settings, prefix=prefix, environ=environ), on_error=on_error)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Hold the options that were given, and the name that each was given by."""
+
+    values: Mapping[str, Any]
+    names: Mapping[str, str]
+
+
+def build(given: Settings, *, on_error: OnError | None = None) -> Conversions:
+    """Return the client that settings describe; see `from_settings`."""
     destinations: list[Destination] = []
-    if "api_key" in given:
+    if "api_key" in given.values:
         destinations.append(_made(DubAPI, given, _DUB))
-    if "segment_write_key" in given:
+    if "segment_write_key" in given.values:
         destinations.append(_made(Segment, given, _SEGMENT))
     if not destinations:
         raise ConfigError(
@@ -58,7 +73,7 @@ def from_settings(
             "There is nowhere to send conversions: set api_key (DUB_API_KEY), "
             "segment_write_key (SEGMENT_WRITE_KEY) or both.",
         )
-    return Conversions(*destinations, on_error=on_error, **_part(given, _CLIENT))
+    return _made(partial(Conversions, *destinations, on_error=on_error), given, _CLIENT)
 
 
 def read(
@@ -66,46 +81,45 @@ def read(
     *,
     prefix: str = "",
     environ: Mapping[str, str] = os.environ,
-) -> dict[str, Any]:
-    """Return the options that *settings* or the environment give, by option; an empty value gives none.
+) -> Settings:
+    """Return the options that *settings* or the environment give; an empty value gives none.
 
     Raises:
-        ConfigError: a name is one slip away from an option, or a text is no number or boolean.
+        ConfigError: a key of *settings* is one slip away from an option, or a text is no number or boolean.
     """
     names = NAMES if prefix else {option: option for option in NAMES}
-    return _given(environ, NAMES) | _given(settings, names)
+    refuse_slips(settings, names.values())
+    warn_of_slips(environ, NAMES.values())
+    values: dict[str, Any] = {}
+    given: dict[str, str] = {}
+    for mapping, named in ((environ, NAMES), (settings, names)):
+        for option, name in named.items():
+            if mapping.get(name) not in (None, ""):
+                values[option] = _value(option, name, mapping[name])
+                given[option] = name
+    return Settings(values, given)
 
 
-def _given(mapping: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    refuse_slips(mapping, names.values())
-    return {
-        option: _value(option, mapping[name])
-        for option, name in names.items()
-        if mapping.get(name) not in (None, "")
-    }
-
-
-def _value(option: str, value: Any) -> Any:
+def _value(option: str, name: str, value: Any) -> Any:
     if option == "deliver":
-        return rules.boolean(option, rules.from_text(rules.boolean, option, value))
+        return rules.boolean(name, rules.from_text(rules.boolean, name, value))
     if option == "rate_limit" and isinstance(value, str):
         try:
             return float(value)
         except ValueError:
-            raise rules.refuse(option, value, "a number of requests a second") from None
+            raise rules.refuse(name, value, "a number of requests a second") from None
     if option == "outbox":
-        return rules.from_text(rules.url, option, value)  # the text none is None
+        return rules.from_text(rules.url, name, value)  # the text none is None
     return value
 
 
-def _made(make: Callable[..., T], given: Mapping[str, Any], parameters: Mapping[str, str]) -> T:
-    """Call ``make`` with its part of what is given; an error names the setting, not the parameter."""
+def _made(make: Callable[..., T], given: Settings, parameters: Mapping[str, str]) -> T:
+    """Call ``make`` with its part of what is given; an error has the name that the user gave."""
+    part = {option: parameter for option, parameter in parameters.items() if option in given.values}
     try:
-        return make(**_part(given, parameters))
+        return make(**{parameter: given.values[option] for option, parameter in part.items()})
     except ConfigError as error:
-        option = next(name for name, parameter in parameters.items() if parameter == error.option)
-        raise ConfigError(option, option + str(error).removeprefix(error.option)) from None
-
-
-def _part(given: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
-    return {parameter: given[option] for option, parameter in parameters.items() if option in given}
+        for option, parameter in part.items():
+            if parameter == error.option:
+                raise error.under(given.names[option]) from None
+        raise

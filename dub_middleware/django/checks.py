@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from django.conf import settings
@@ -32,7 +33,8 @@ def check_options(**_: Any) -> list[CheckMessage]:
         if conf.has_conversions():
             conf.conversions()
     except ConfigError as error:
-        hint = f"Correct {error.option!r} in settings.DUB, or in the environment."
+        place = "the environment" if error.option in os.environ else "settings.DUB"
+        hint = f"Correct {error.option!r} in {place}."
         return [checks.Error(str(error), hint=hint, id="dub.E001")]
     return []
 

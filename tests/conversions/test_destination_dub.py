@@ -347,6 +347,13 @@ class TestOptions:
         with pytest.raises(ConfigError, match=r"say 'https://api\.dub\.co'"):
             DubAPI(KEY, base_url="http://api.dub.co")
 
+    def test_a_wrong_key_of_the_environment_is_told_under_its_name(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DUB_API_KEY", "dub_pk_abc")
+        with pytest.raises(ConfigError, match=r"^DUB_API_KEY is a publishable key"):
+            DubAPI()
+
     def test_a_missing_key_says_where_to_get_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("DUB_API_KEY", raising=False)
         with pytest.raises(ConfigError, match=r"DUB_API_KEY; keys are made at https://app\.dub\.co"):

@@ -66,20 +66,24 @@ def test_settings_come_before_the_environment(tmp_path: Path, prefix: str) -> No
     ("environ", "message"),
     [
         ({}, r"nowhere to send conversions: set api_key \(DUB_API_KEY\)"),
-        ({"DUB_API_KEY": "dub_x", "DUB_APIKEY": "dub_y"}, "'DUB_APIKEY' is not an option. Did you mean"),
-        ({"SEGMENT_WRITEKEY": "x"}, "Did you mean 'SEGMENT_WRITE_KEY'"),
-        ({"DUB_API_KEY": "dub_pk_0123456789abcdef"}, "publishable key"),
-        ({"DUB_API_KEY": "dub_x", "DUB_BASE_URL": "api.dub.co"}, "base_url must be an http or https URL"),
-        ({"DUB_API_KEY": "dub_x", "DUB_RATE_LIMIT": "fast"}, "rate_limit='fast' is not allowed"),
-        ({"DUB_API_KEY": "dub_x", "DUB_RATE_LIMIT": "-1"}, "rate_limit must be a number"),
-        ({"DUB_API_KEY": "dub_x", "DUB_OUTBOX": "mysql://x"}, "'mysql' is not a database"),
-        ({"DUB_API_KEY": "dub_x", "DUB_DURABILITY": "fast"}, "durability must be 'power' or 'process'"),
-        ({"DUB_API_KEY": "dub_x", "DUB_DELIVER": "maybe"}, "deliver='maybe' is not allowed"),
-        ({"SEGMENT_WRITE_KEY": "a b"}, "^segment_write_key must be text of printable"),
-        ({"SEGMENT_WRITE_KEY": "x", "SEGMENT_HOST": "x"}, "^segment_host must be an http or https URL"),
+        ({"DUB_API_KEY": "dub_pk_0123456789abcdef"}, "^DUB_API_KEY is a publishable key"),
+        (
+            {"DUB_API_KEY": "dub_x", "DUB_BASE_URL": "api.dub.co"},
+            "^DUB_BASE_URL must be an http",
+        ),
+        ({"DUB_API_KEY": "dub_x", "DUB_RATE_LIMIT": "fast"}, "^DUB_RATE_LIMIT='fast' is not allowed"),
+        ({"DUB_API_KEY": "dub_x", "DUB_RATE_LIMIT": "-1"}, "^DUB_RATE_LIMIT must be a number"),
+        (
+            {"DUB_API_KEY": "dub_x", "DUB_OUTBOX": "mysql://x"},
+            "^DUB_OUTBOX must be .* 'mysql' is not",
+        ),
+        ({"DUB_API_KEY": "dub_x", "DUB_DURABILITY": "fast"}, "^DUB_DURABILITY must be 'power' or 'process'"),
+        ({"DUB_API_KEY": "dub_x", "DUB_DELIVER": "maybe"}, "^DUB_DELIVER='maybe' is not allowed"),
+        ({"SEGMENT_WRITE_KEY": "a b"}, "^SEGMENT_WRITE_KEY must be text of printable"),
+        ({"SEGMENT_WRITE_KEY": "x", "SEGMENT_HOST": "x"}, "^SEGMENT_HOST must be an http or https URL"),
         (
             {"SEGMENT_WRITE_KEY": "x", "SEGMENT_REVENUE": "euro"},
-            "^segment_revenue must be 'minor' or 'major'",
+            "^SEGMENT_REVENUE must be 'minor' or 'major'",
         ),
     ],
     ids=lambda value: ",".join(value) or "nothing" if isinstance(value, Mapping) else "",
@@ -105,6 +109,33 @@ def test_a_slip_in_settings_is_told(slip: str, meant: str) -> None:
     with pytest.raises(ConfigError, match=f"'{slip}' is not an option. Did you mean '{meant}'") as caught:
         from_settings(settings, environ={})
     assert caught.value.option == slip
+
+
+def test_a_slip_in_the_environment_is_told_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    environ = {"DUB_API_KEY": "dub_x", "DUB_OUTBOX": "none", "DUB_APIKEY": "dub_y", "SEGMENT_WRITEKEY": "x"}
+    from_settings(environ=environ).close()
+    assert caplog.messages == [
+        "The environment variable DUB_APIKEY is not an option. Did you mean DUB_API_KEY?",
+        "The environment variable SEGMENT_WRITEKEY is not an option. Did you mean SEGMENT_WRITE_KEY?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "prefix", "message"),
+    [
+        ({"base_url": "x"}, "", "^base_url must"),
+        ({"deliver": "maybe"}, "", "^deliver='maybe'"),
+        ({"DUB_BASE_URL": "x"}, "DUB_", "^DUB_BASE_URL must"),
+        ({"DUB_DURABILITY": "fast"}, "DUB_", "^DUB_DURABILITY must"),
+    ],
+    ids=["option", "option-as-text", "flask", "flask-client"],
+)
+def test_a_wrong_setting_is_told_under_the_name_that_it_was_given_by(
+    settings: dict[str, str], prefix: str, message: str
+) -> None:
+    environ = {"DUB_API_KEY": "dub_x", "DUB_DELIVER": "0"}
+    with pytest.raises(ConfigError, match=message):
+        from_settings(settings, prefix=prefix, environ=environ)
 
 
 def test_names_of_others_are_left_alone() -> None:

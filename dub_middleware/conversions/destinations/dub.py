@@ -75,7 +75,10 @@ class DubAPI:
             raise ConfigError(
                 "base_url", f"base_url={base_url!r} would show the key to the network; say {DUB!r}."
             )
-        self._key = _checked_key(os.environ.get("DUB_API_KEY") if api_key is None else api_key)
+        name, key = "api_key", api_key
+        if key is None:
+            name, key = "DUB_API_KEY", os.environ.get("DUB_API_KEY")
+        self._key = _checked_key(name, key)
         if rate_limit is None and urlsplit(self._base_url).hostname == urlsplit(DUB).hostname:
             rate_limit = DUB_RATE
         self._pace = None if rate_limit is None else _Pace(rate_limit)
@@ -206,7 +209,7 @@ def _text(value: Any) -> str | None:
     return value[:1000] if isinstance(value, str) else None
 
 
-def _checked_key(key: object) -> str:
+def _checked_key(name: str, key: object) -> str:
     if not key:
         raise ConfigError(
             "api_key",
@@ -214,9 +217,9 @@ def _checked_key(key: object) -> str:
             "keys are made at https://app.dub.co/settings/tokens.",
         )
     if not isinstance(key, str) or not re.fullmatch(r"[!-~]+", key):
-        raise ConfigError("api_key", "api_key must be text of printable ASCII characters without spaces.")
+        raise ConfigError(name, f"{name} must be text of printable ASCII characters without spaces.")
     if key.startswith("dub_pk_"):
-        raise ConfigError("api_key", "api_key is a publishable key (dub_pk_…); a secret key is needed.")
+        raise ConfigError(name, f"{name} is a publishable key (dub_pk_…); a secret key is needed.")
     return key
 
 

@@ -74,14 +74,17 @@ class Segment:
         revenue: Revenue = "minor",
         gzip: bool = True,
     ) -> None:
-        key: object = os.environ.get("SEGMENT_WRITE_KEY") if write_key is None else write_key
+        name: str = "write_key"
+        key: object = write_key
+        if key is None:
+            name, key = "SEGMENT_WRITE_KEY", os.environ.get("SEGMENT_WRITE_KEY")
         if not key:
             raise ConfigError(
                 "write_key", "write_key is missing. Pass Segment(write_key='…') or set SEGMENT_WRITE_KEY."
             )
         if not isinstance(key, str) or not re.fullmatch(r"[!-9;-~]+", key):
             raise ConfigError(
-                "write_key", "write_key must be text of printable ASCII characters without spaces and colons."
+                name, f"{name} must be text of printable ASCII characters without spaces and colons."
             )
         if revenue not in get_args(Revenue):
             raise ConfigError("revenue", f"revenue must be 'minor' or 'major', not {revenue!r}.")
