@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,6 +11,7 @@ import sqlalchemy as sa
 from dub_middleware.server.store.customers import load_customers, load_deleted
 from dub_middleware.server.store.engine import Database
 from dub_middleware.server.store.link_rows import load_links
+from dub_middleware.server.store.metadata import from_text
 from dub_middleware.server.store.models import (
     CONTEXT_WORDS,
     UNKNOWN,
@@ -154,7 +154,7 @@ class Events:
                     name=word["event_name"],
                     customer=found_customers.get(row["customer"]),
                     customer_id=customer_ids.get(row["customer"]),
-                    metadata=None if row["metadata"] is None else json.loads(row["metadata"]),
+                    metadata=from_text(row["metadata"]),
                     amount=row["amount"],
                     currency=word["currency"],
                     payment_processor=word["payment_processor"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,6 +11,7 @@ import sqlalchemy as sa
 from dub_middleware.server.store.contexts import Contexts
 from dub_middleware.server.store.engine import Database
 from dub_middleware.server.store.events import TYPES
+from dub_middleware.server.store.metadata import as_text
 from dub_middleware.server.store.models import Customer, Event, from_ms, to_ms
 from dub_middleware.server.store.rollups import Rollups
 from dub_middleware.server.store.schema import customers, events, link_tags, links
@@ -102,7 +102,7 @@ def _event_row(event: Event, words: Mapping[str, int], customer_pks: Mapping[str
         "payment_processor": None if event.payment_processor is None else words[event.payment_processor],
         "invoice_id": event.invoice_id,
         "first": event.is_first_sale if event.type == "sale" else None,
-        "metadata": None if event.metadata is None else json.dumps(event.metadata, separators=(",", ":")),
+        "metadata": as_text(event.metadata),
     }
 
 

@@ -1,15 +1,25 @@
-"""Look into an event's metadata from SQL: the text at a path of keys, the same on both databases."""
+"""An event's metadata: written as text, read again, and looked into from SQL, the same on both databases."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 _FUNCTION = "dub_metadata_text"
+
+
+def as_text(metadata: Mapping[str, Any] | None) -> str | None:
+    """Return what the column holds."""
+    return None if metadata is None else json.dumps(metadata, separators=(",", ":"))
+
+
+def from_text(column: str | None) -> dict[str, Any] | None:
+    """Return what was written."""
+    return None if column is None else json.loads(column)
 
 
 def text_at(column: sa.ColumnElement[Any], path: Sequence[str], *, is_sqlite: bool) -> sa.ColumnElement[str]:
@@ -30,7 +40,7 @@ def prepare(connection: Any) -> None:
 
 
 def _read(document: str | None, path: str) -> str | None:
-    value = None if document is None else json.loads(document)
+    value: Any = from_text(document)
     for key in json.loads(path):
         if isinstance(value, list) and key.isdecimal():
             value = value[int(key)] if int(key) < len(value) else None

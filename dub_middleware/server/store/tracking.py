@@ -7,7 +7,6 @@ Statements are `Prepared`: putting one together costs many times what its execut
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -20,6 +19,7 @@ from dub_middleware.server.store.claims import Claims
 from dub_middleware.server.store.contexts import Contexts
 from dub_middleware.server.store.engine import Database, Driver, driver_of
 from dub_middleware.server.store.ids import new_click_id, random_text
+from dub_middleware.server.store.metadata import as_text
 from dub_middleware.server.store.models import (
     CONTEXT_WORDS,
     ClickResult,
@@ -161,7 +161,7 @@ class Tracking:
             if owner is None:
                 owner, is_added = self._attribution.add_customer(raw, customer, click, link, ts)
             lead: Row = {"ts": ts, "type": LEAD, "event_name": name, "customer": owner.pk}
-            lead["metadata"] = _json(metadata)
+            lead["metadata"] = as_text(metadata)
             event_ids = tuple(random_text(16) for _ in range(0 if deferred else quantity))
             for event_id in event_ids:
                 self._add(raw, click, {**lead, "event_id": event_id})
@@ -242,7 +242,7 @@ class Tracking:
                 "payment_processor": words[plain(payment_processor)],
                 "invoice_id": invoice_id,
                 "first": is_first,
-                "metadata": _json(metadata),
+                "metadata": as_text(metadata),
             }
             self._add(raw, lead, sale)
             self._add_sale.run(raw, {"customer": owner.pk, "more": amount, "now": ts})
@@ -286,7 +286,3 @@ class Tracking:
             # the retention has taken it in this moment
             reason = "click_not_found" if values["type"] == LEAD else "lead_not_found"
             raise AttributionError(reason, click_id=before.get("click_id"))
-
-
-def _json(metadata: Mapping[str, Any] | None) -> str | None:
-    return None if metadata is None else json.dumps(metadata, separators=(",", ":"))
