@@ -10,8 +10,8 @@ from datetime import datetime, timezone
 
 import pytest
 
+from dub_middleware.conversions import DubAPI, LeadResult, SaleResult
 from dub_middleware.conversions.destinations import Delivery, Outcome
-from dub_middleware.conversions.destinations.dub import DubAPI, LeadResult, SaleResult
 from dub_middleware.conversions.events import Lead, Sale
 from dub_middleware.errors import APIError, ConfigError
 from dub_stub import KEY, DubStub, envelope, refuse

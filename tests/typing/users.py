@@ -11,9 +11,17 @@ import flask
 from typing_extensions import assert_type
 
 from dub_middleware import Config, DubError, DubMiddleware, Visit, current_visit
-from dub_middleware.conversions import Conversions, DubAPI, Lead, Receipt, Sale, Segment, from_settings
+from dub_middleware.conversions import (
+    Conversions,
+    DubAPI,
+    Lead,
+    LeadResult,
+    Receipt,
+    Sale,
+    Segment,
+    from_settings,
+)
 from dub_middleware.conversions.destinations import Delivery, Destination, Outcome
-from dub_middleware.conversions.destinations.dub import LeadResult
 from dub_middleware.django import DubRequest
 from dub_middleware.flask import Dub, webhook_blueprint
 from dub_middleware.records import Customer
