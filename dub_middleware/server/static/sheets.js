@@ -4,8 +4,16 @@ import { toast } from "./toast.js";
 
 const sheet = () => document.getElementById("sheet");
 
+let opening = null;
+
 async function open(url, title, focused) {
-  const { page } = await fetchPage(url);
+  opening?.abort();
+  const { signal } = (opening = new AbortController());
+  const fetched = await fetchPage(url, signal).catch((error) => {
+    if (!signal.aborted) throw error;
+  });
+  if (signal.aborted) return;
+  const { page } = fetched;
   const part = page.querySelector("[data-sheet-part]");
   if (!part) return location.assign(url);
   document.getElementById("sheet-title").textContent = title ?? page.querySelector("h1").textContent;
@@ -31,6 +39,7 @@ function stepUrl(link) {
 }
 
 export function start() {
+  sheet()?.addEventListener("close", () => opening?.abort()); // what comes late shall not open it again
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-sheet-link]");
     if (link && event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey) {

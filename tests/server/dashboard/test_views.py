@@ -242,6 +242,28 @@ def test_the_filter_dialog_no_longer_waits_for_values_of_another_field(view: Pag
     expect(dialog.get_by_role("listitem")).to_have_count(3)
 
 
+def test_the_dialog_that_was_asked_for_last_is_shown(view: Page, history: int) -> None:
+    view.route("**/filter*", lambda route: None)  # never answered
+    view.reload()
+    with view.expect_request("**/filter*") as chosen:
+        view.keyboard.press("f")
+    with view.expect_event("requestfailed", lambda request: request == chosen.value):
+        view.keyboard.press("z")
+    expect(view.get_by_role("dialog", name="Time zone")).to_be_visible()
+
+
+def test_a_dialog_that_was_closed_stays_closed(view: Page, history: int) -> None:
+    view.route("**/breakdown/countries*sort=revenue*", lambda route: None)
+    view.reload()
+    view.locator("#card-places").get_by_role("link", name="View").click()
+    dialog = view.get_by_role("dialog", name="Locations: Countries")
+    with view.expect_request("**/breakdown/countries*sort=revenue*") as sorted_:
+        dialog.get_by_role("link", name="Revenue").click()
+    with view.expect_event("requestfailed", lambda request: request == sorted_.value):
+        view.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+
+
 def test_who_types_fast_is_understood_all_the_same(view: Page, history: int) -> None:
     held: list[Route] = []
     view.route("**/breakdown/countries*", lambda route: held.append(route))
