@@ -130,3 +130,23 @@ def test_a_page_fits_a_phone(page: Page, site: str, path: str) -> None:
     page.goto(f"{site}/{path}")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert not errors
+
+
+def test_a_phone_shows_a_link_with_all_its_figures(page: Page, site: str) -> None:
+    log_in(page, site)
+    page.goto(f"{site}/links/new")
+    page.get_by_label("Destination URL").fill("https://shop.example/")
+    page.get_by_label("Key", exact=True).fill("an-autumn-campaign-that-has-a-very-long-name")
+    page.get_by_role("button", name="Create the link").click()
+    page.wait_for_url(re.compile("/links/link_"))
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(f"{site}/links")
+    table = page.get_by_role("region", name="Links")
+    assert table.evaluate("box => box.scrollWidth <= box.clientWidth")
+    row = table.get_by_role("row", name="an-autumn-campaign")
+    for heading, figure in (("Clicks", "0"), ("Leads", "0"), ("Sales", "0"), ("Revenue", "$0.00")):
+        column = table.get_by_role("columnheader", name=heading).bounding_box()
+        cells = [cell.bounding_box() for cell in row.get_by_role("cell", name=figure, exact=True).all()]
+        ends = {round(box["x"] + box["width"]) for box in cells if box}
+        assert column
+        assert round(column["x"] + column["width"]) in ends
