@@ -17,8 +17,19 @@ if TYPE_CHECKING:
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
+# Of this switch only the last counts, so that Playwright's own list is repeated. The first three load pages
+# for the address bar, which nobody sees, in a process of its own for each window: half of what a test costs.
+CHROMIUM_DISABLED = (
+    *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup"),
+    *("AimEnabled", "AvoidCorsURLLoaderRestartOnRedirect", "AvoidUnnecessaryBeforeUnloadCheckSync"),
+    *("DestroyProfileOnBrowserClose", "HttpsFirstBalancedModeAutoEnable", "HttpsUpgrades", "LensOverlay"),
+    *("MediaRouter", "NetworkTimeServiceQuerying", "OptimizationHints", "PaintHolding"),
+    *("PreconnectToSearch", "ThirdPartyStoragePartitioning"),
+)
+
 # Every name resolves to this machine: a test may use any host (www.shop.test), none reaches the network.
 CHROMIUM_ARGS = [
+    f"--disable-features={','.join(CHROMIUM_DISABLED)}",
     "--no-sandbox",
     "--disable-gpu",
     "--no-first-run",
