@@ -350,7 +350,7 @@ def test_an_outbox_that_cannot_be_written_fails_nobody(
     broken = started(store)
     broken.link("link.created", link)
     assert "could not be stored" in caplog.text
-    broken.close()
+    broken.close(1000)  # nothing can be delivered, so that the end of the process does not wait for it
 
 
 KILLED = """

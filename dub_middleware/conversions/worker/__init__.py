@@ -103,16 +103,7 @@ class Worker:
 
         Nothing is begun that would probably not end in time. Follow it by `close`.
         """
-        deadline = time.monotonic() + timeout
-        self.wake()
-        lanes = self._process().lanes
-        for lane in lanes:
-            lane.stop(deadline)
-        while not all(lane.is_idle for lane in lanes):
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(TICK)
-        return True
+        return self._drain(time.monotonic() + timeout)
 
     def expect(self, id: str) -> Waiter:  # noqa: A002
         """Announce that a caller waits for what becomes of this event in this process."""
@@ -132,7 +123,7 @@ class Worker:
         if process is None or not process.lanes:
             return True
         deadline = time.monotonic() + timeout
-        self.deliver_due(timeout)
+        self._drain(deadline, leaving=True)
         lanes, process.lanes = process.lanes, ()
         for lane in lanes:
             lane.stop(None)
@@ -140,6 +131,13 @@ class Worker:
         return all(ended)
 
     # -- this process ----------------------------------------------------------------------------
+
+    def _drain(self, deadline: float, *, leaving: bool = False) -> bool:
+        self.wake()
+        lanes = self._process().lanes
+        for lane in lanes:
+            lane.stop(deadline, leaving=leaving)
+        return all(lane.idle.wait(max(0.0, deadline - time.monotonic())) for lane in lanes)
 
     def _start(self) -> tuple[Lane, ...]:
         process = self._process()

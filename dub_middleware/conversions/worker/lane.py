@@ -45,7 +45,7 @@ class Lane:
         is_hurried: Callable[[], bool],
     ) -> None:
         self.destination = destination
-        self.is_idle = False  # the last look found nothing to do, and nothing is in flight
+        self.idle = threading.Event()  # the last look found nothing to do, and nothing is in flight
         self._outbox = outbox
         self._owner = owner
         self._timing = timing
@@ -65,6 +65,7 @@ class Lane:
         self._results: list[Result] = []
         self._held: set[int] = set()  # the rows that are leased and not settled
         self._is_unsure = False  # the outbox failed: perhaps it has leased us rows that we never saw
+        self._is_leaving = False
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name=f"dub-{destination.name}", daemon=True)
 
@@ -76,15 +77,19 @@ class Lane:
 
         ``hurried`` ends the gathering, given that somebody waits.
         """
-        self.is_idle = False
+        self.idle.clear()
         self._is_wanted = True  # before the test: `_wait` does the same two things the other way round
         if self._is_waiting or hurried:
             self._is_waiting = False
             self._events.put(None)
 
-    def stop(self, deadline: float | None) -> None:
-        """Start nothing that would not end by ``deadline`` (monotonic; None: start nothing at all)."""
+    def stop(self, deadline: float | None, *, leaving: bool = False) -> None:
+        """Start nothing that would not end by ``deadline`` (monotonic; None: start nothing at all).
+
+        ``leaving``: and do not wait for an outbox that fails, unless it has yet to learn what was delivered.
+        """
         self._circuit.deadline = deadline
+        self._is_leaving = leaving
         if deadline is None:
             self._is_stopping = True
         self.wake(hurried=True)
@@ -102,6 +107,8 @@ class Lane:
             except OutboxError as error:
                 self._is_unsure = True
                 self._report("outbox", error)
+                if self._is_leaving and not self._results and not self._senders.flights:
+                    self.idle.set()
                 self._wait(OUTBOX_REST)
             except Exception:  # a thread that dies would stop delivery without a word
                 logger.exception("delivery to %s failed and goes on", self.destination.name)
@@ -121,7 +128,10 @@ class Lane:
         if not self._is_stopping:
             self._housekeep()
             taken = 0 if gathering else self._take()
-        self.is_idle = not taken and not gathering and not self._senders.flights
+        if not taken and not gathering and not self._senders.flights:
+            self.idle.set()
+        else:
+            self.idle.clear()
         if gathering:
             self._wait(gathering, wakes=False)
         else:
