@@ -66,9 +66,8 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dub: DubStub, seg
 
 
 def test_delivery(dub: DubStub, segment: SegmentStub) -> None:
-    here = snippets("delivery.md")[0].replace("DubAPI()", f"DubAPI(base_url={dub.url!r})")
     dub.know("42", CLICK)
-    names = run(here.replace("Segment()", f"Segment(host={segment.url!r})"))
+    names = run(snippets("delivery.md")[0])
     assert names["receipt"].is_durable
     assert names["conversions"].flush()
     assert names["receipt"].state == "delivered"
@@ -77,7 +76,7 @@ def test_delivery(dub: DubStub, segment: SegmentStub) -> None:
 
 def test_conversions(dub: DubStub, capsys: pytest.CaptureFixture[str]) -> None:
     both, refused, waits = snippets("conversions.md")
-    names = run(both.replace("DubAPI()", f"DubAPI(base_url={dub.url!r})"))
+    names = run(both)
     person = SimpleNamespace(id="42", name="Ada", email="ada@example.com", user_id="42", number="inv_1")
     dub.know("42", CLICK, leads=0)
     names["signed_up"](person)

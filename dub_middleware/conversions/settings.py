@@ -13,7 +13,7 @@ from dub_middleware import rules
 from dub_middleware.config import CONVERSION_NAMES, refuse_slips, warn_of_slips
 from dub_middleware.conversions.client import Conversions
 from dub_middleware.conversions.destinations import Destination
-from dub_middleware.conversions.destinations.dub import DubAPI
+from dub_middleware.conversions.destinations.dub import DUB, DubAPI
 from dub_middleware.conversions.destinations.segment import Segment
 from dub_middleware.conversions.worker import OnError
 from dub_middleware.errors import ConfigError
@@ -63,10 +63,11 @@ class Settings:
 def build(given: Settings, *, on_error: OnError | None = None) -> Conversions:
     """Return the client that settings describe; see `from_settings`."""
     destinations: list[Destination] = []
+    # with the address said, a destination does not look for one in the environment of this process
     if "api_key" in given.values:
-        destinations.append(_made(DubAPI, given, _DUB))
+        destinations.append(_made(partial(DubAPI, base_url=DUB), given, _DUB))
     if "segment_write_key" in given.values:
-        destinations.append(_made(Segment, given, _SEGMENT))
+        destinations.append(_made(partial(Segment, host=Segment.US), given, _SEGMENT))
     if not destinations:
         raise ConfigError(
             "api_key",

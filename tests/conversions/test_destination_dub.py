@@ -335,24 +335,27 @@ def test_a_slow_server_does_not_hold_up_others(stub: DubStub, dub: DubAPI) -> No
 
 
 class TestOptions:
-    def test_the_key_may_come_from_the_environment(
+    def test_key_and_address_may_come_from_the_environment(
         self, stub: DubStub, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("DUB_API_KEY", KEY)
-        dub = DubAPI(base_url=stub.url)
+        monkeypatch.setenv("DUB_BASE_URL", stub.url)
+        dub = DubAPI()
         assert send(dub, lead()).state == "delivered"
+        assert repr(DubAPI(base_url="https://api.dub.co")) == "DubAPI(base_url='https://api.dub.co')"
         dub.close()
 
     def test_the_key_is_not_sent_in_the_clear(self) -> None:
         with pytest.raises(ConfigError, match=r"say 'https://api\.dub\.co'"):
             DubAPI(KEY, base_url="http://api.dub.co")
 
-    def test_a_wrong_key_of_the_environment_is_told_under_its_name(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_wrong_variable_is_told_under_its_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DUB_API_KEY", "dub_pk_abc")
         with pytest.raises(ConfigError, match=r"^DUB_API_KEY is a publishable key"):
             DubAPI()
+        monkeypatch.setenv("DUB_BASE_URL", "api.dub.co")
+        with pytest.raises(ConfigError, match=r"^DUB_BASE_URL must be an http or https URL"):
+            DubAPI(KEY)
 
     def test_a_missing_key_says_where_to_get_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("DUB_API_KEY", raising=False)

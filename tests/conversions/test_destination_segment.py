@@ -273,12 +273,14 @@ class TestFailures:
 
 
 class TestOptions:
-    def test_the_key_may_come_from_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_key_and_address_may_come_from_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("SEGMENT_WRITE_KEY", raising=False)
         with pytest.raises(ConfigError, match=r"set SEGMENT_WRITE_KEY"):
             Segment()
         monkeypatch.setenv("SEGMENT_WRITE_KEY", WRITE_KEY)
         assert repr(Segment()) == "Segment(host='https://api.segment.io')"
+        monkeypatch.setenv("SEGMENT_HOST", Segment.EU)
+        assert repr(Segment()) == "Segment(host='https://events.eu1.segmentapis.com')"
 
     def test_the_european_host_has_a_name(self) -> None:
         assert (

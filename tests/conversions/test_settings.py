@@ -138,6 +138,12 @@ def test_a_wrong_setting_is_told_under_the_name_that_it_was_given_by(
         from_settings(settings, prefix=prefix, environ=environ)
 
 
+def test_only_the_environment_that_is_given_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUB_BASE_URL", "http://127.0.0.1:1")
+    with from_settings({"api_key": "dub_x", "outbox": "none"}, environ={}) as conversions:
+        assert repr(conversions._destinations) == "(DubAPI(base_url='https://api.dub.co'),)"
+
+
 def test_names_of_others_are_left_alone() -> None:
     others = {
         "SEGMENT_PORT": "1",

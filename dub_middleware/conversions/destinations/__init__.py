@@ -7,6 +7,7 @@ retries; it only says what became of each delivery. The implementations are modu
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +15,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from dub_middleware.conversions.events import Lead, Sale
 
-__all__ = ["Delivery", "Destination", "Outcome", "Sender", "State", "generated_invoice_id"]
+__all__ = ["Delivery", "Destination", "Outcome", "Sender", "State", "generated_invoice_id", "setting"]
 
 State = Literal[
     "delivered",  # the far side took it and says what it did with it
@@ -100,6 +101,11 @@ class Destination(Sender, Protocol):
         Raises `EventError` for an event that this destination would never take.
         """
         ...
+
+
+def setting(option: str, value: object, variable: str) -> tuple[str, Any]:
+    """Return the name that an option was given by, its own or that of the variable, and its value."""
+    return (option, value) if value is not None else (variable, os.environ.get(variable) or None)
 
 
 def generated_invoice_id(id: str) -> str:  # noqa: A002

@@ -7,7 +7,6 @@ only recorded once its lead can be found, which may take a while.
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 import time
@@ -18,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dub_middleware.conversions import http
-from dub_middleware.conversions.destinations import Delivery, Outcome, generated_invoice_id
+from dub_middleware.conversions.destinations import Delivery, Outcome, generated_invoice_id, setting
 from dub_middleware.conversions.events import Lead, Sale
 from dub_middleware.errors import APIError, ConfigError, TransportError
 from dub_middleware.personal import masked
@@ -54,9 +53,10 @@ class SaleResult(Record):
 class DubAPI:
     """Deliver leads and sales to Dub, or to a server that speaks its API.
 
-    ``api_key`` (``dub_…``) is read from ``DUB_API_KEY`` when it is not given. ``base_url`` is where
-    ``/track/lead`` is. ``rate_limit`` is in requests a second for this process; by default 20 towards
-    api.dub.co, and none towards another address. Raises `ConfigError` for a missing key or a wrong option.
+    ``api_key`` (``dub_…``) and ``base_url`` are read from ``DUB_API_KEY`` and ``DUB_BASE_URL`` when they are
+    not given. ``base_url`` is where ``/track/lead`` is, by default https://api.dub.co. ``rate_limit`` is in
+    requests a second for this process; by default 20 towards api.dub.co, and none towards another address.
+    Raises `ConfigError` for a missing key or a wrong option.
     """
 
     name = "dub"
@@ -67,18 +67,14 @@ class DubAPI:
         self,
         api_key: str | None = None,
         *,
-        base_url: str = DUB,
+        base_url: str | None = None,
         rate_limit: float | None = None,
     ) -> None:
-        self._base_url = http.base_url("base_url", base_url, DUB)
+        name, url = setting("base_url", base_url, "DUB_BASE_URL")
+        self._base_url = http.base_url(name, DUB if url is None else url, DUB)
         if self._base_url.startswith("http://" + DUB.removeprefix("https://")):
-            raise ConfigError(
-                "base_url", f"base_url={base_url!r} would show the key to the network; say {DUB!r}."
-            )
-        name, key = "api_key", api_key
-        if key is None:
-            name, key = "DUB_API_KEY", os.environ.get("DUB_API_KEY")
-        self._key = _checked_key(name, key)
+            raise ConfigError(name, f"{name}={url!r} would show the key to the network; say {DUB!r}.")
+        self._key = _checked_key(*setting("api_key", api_key, "DUB_API_KEY"))
         if rate_limit is None and urlsplit(self._base_url).hostname == urlsplit(DUB).hostname:
             rate_limit = DUB_RATE
         self._pace = None if rate_limit is None else _Pace(rate_limit)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import gzip as gzip_format
-import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from typing import Any, Literal, get_args
 
 from dub_middleware.conversions import http
 from dub_middleware.conversions.currencies import in_major_units
-from dub_middleware.conversions.destinations import Delivery, Outcome, generated_invoice_id
+from dub_middleware.conversions.destinations import Delivery, Outcome, generated_invoice_id, setting
 from dub_middleware.conversions.events import Lead, Sale
 from dub_middleware.errors import APIError, ConfigError, EventError, TransportError
 from dub_middleware.personal import masked
@@ -47,11 +46,12 @@ _ALSO_RETRYABLE = (410, 460)  # on top of the usual ones, as in Segment's own cl
 class Segment:
     """Deliver leads and sales to Segment, as ``Sign Up`` and ``Order Completed`` track calls.
 
-    ``write_key`` is read from ``SEGMENT_WRITE_KEY`` when it is not given. ``host`` is ``Segment.US``,
-    ``Segment.EU`` or a server that speaks the same API. ``revenue`` is the unit of ``properties.revenue``:
-    ``"minor"`` is cents, which the Dub destination reads; ``"major"`` is what Segment's specification says,
-    for sources that feed other destinations too (then map Dub's *amount* to ``properties.amount``, which is
-    always in the minor unit). ``gzip=False`` is for servers that cannot decompress.
+    ``write_key`` and ``host`` are read from ``SEGMENT_WRITE_KEY`` and ``SEGMENT_HOST`` when they are not
+    given. ``host`` is ``Segment.US`` (the default), ``Segment.EU`` or a server that speaks the same API.
+    ``revenue`` is the unit of ``properties.revenue``: ``"minor"`` is cents, which the Dub destination reads;
+    ``"major"`` is what Segment's specification says, for sources that feed other destinations too (then map
+    Dub's *amount* to ``properties.amount``, which is always in the minor unit). ``gzip=False`` is for servers
+    that cannot decompress.
 
     Metadata becomes properties; a key that a mapping would take for a field of the conversion (``email``,
     ``products``, …) gets the prefix ``metadata_``. A deferred lead is kept from Dub.
@@ -70,14 +70,11 @@ class Segment:
         self,
         write_key: str | None = None,
         *,
-        host: str = US,
+        host: str | None = None,
         revenue: Revenue = "minor",
         gzip: bool = True,
     ) -> None:
-        name: str = "write_key"
-        key: object = write_key
-        if key is None:
-            name, key = "SEGMENT_WRITE_KEY", os.environ.get("SEGMENT_WRITE_KEY")
+        name, key = setting("write_key", write_key, "SEGMENT_WRITE_KEY")
         if not key:
             raise ConfigError(
                 "write_key", "write_key is missing. Pass Segment(write_key='…') or set SEGMENT_WRITE_KEY."
@@ -90,7 +87,8 @@ class Segment:
             raise ConfigError("revenue", f"revenue must be 'minor' or 'major', not {revenue!r}.")
         if not isinstance(gzip, bool):
             raise ConfigError("gzip", f"gzip must be True or False, not {gzip!r}.")
-        self._host = http.base_url("host", host, self.US)
+        name, url = setting("host", host, "SEGMENT_HOST")
+        self._host = http.base_url(name, self.US if url is None else url, self.US)
         self._revenue = revenue
         self._headers = {
             "authorization": "Basic " + base64.b64encode(f"{key}:".encode()).decode(),
