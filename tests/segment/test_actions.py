@@ -13,10 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dub_middleware import ConfigError, MappingError
+from dub_middleware.conversions import Timing
 from dub_middleware.segment import DubActions, load_mappings
 from dub_middleware.segment.actions import as_request
 from dub_stub import KEY, DubStub, refuse
 from waiting import wait_until
+
+FAST = Timing(backoff=0.01, poll=0.02)
 
 LEAD: dict[str, Any] = {
     "type": "track",
@@ -305,7 +308,8 @@ class TestSend:
 
     @pytest.fixture
     def actions(self, stub: DubStub, tmp_path: Path) -> Iterator[DubActions]:
-        with DubActions(KEY, stub.url, GUIDE, outbox=f"sqlite:///{tmp_path / 'outbox.db'}") as actions:
+        outbox = f"sqlite:///{tmp_path / 'outbox.db'}"
+        with DubActions(KEY, stub.url, GUIDE, outbox=outbox, timing=FAST) as actions:
             yield actions
 
     def test_delivers_what_was_planned(self, stub: DubStub, actions: DubActions) -> None:
@@ -369,11 +373,11 @@ class TestSend:
     def test_what_was_stored_is_delivered_by_the_next_process(self, stub: DubStub, tmp_path: Path) -> None:
         url = f"sqlite:///{tmp_path / 'outbox.db'}"
         stub.permanent = refuse(503)
-        with DubActions(KEY, stub.url, GUIDE, outbox=url) as actions:
+        with DubActions(KEY, stub.url, GUIDE, outbox=url, timing=FAST) as actions:
             actions.send(LEAD)
             wait_until(lambda: bool(stub.requests))
         stub.permanent = None
-        with DubActions(KEY, stub.url, GUIDE, outbox=url) as actions:
+        with DubActions(KEY, stub.url, GUIDE, outbox=url, timing=FAST) as actions:
             assert actions.flush(20)
         assert len(stub.leads) == 1
 

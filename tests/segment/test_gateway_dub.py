@@ -38,7 +38,7 @@ class Way:
             write_keys="wk",
             outbox=None,
             on_error=self.errors.append,
-            timing=Timing(backoff=0.01),
+            timing=Timing(backoff=0.01, poll=0.02),
         )
         self.url = ""
 

@@ -278,7 +278,8 @@ class TestDurability:
             raise RuntimeError("the process ends here")
 
         url = f"sqlite:///{tmp_path / 'o.db'}"
-        gateway = create_gateway([stuck], write_keys=KEY, outbox=url)
+        timing = Timing(backoff=0.01, poll=0.02)
+        gateway = create_gateway([stuck], write_keys=KEY, outbox=url, timing=timing)
         with serving(gateway) as base:
             answer = CLIENT.post(base + "/v1/track", json=EVENT, headers=basic(KEY))
             assert answer.json() == OK
@@ -291,7 +292,7 @@ class TestDurability:
             arrived.append(event)
 
         works.__qualname__ = stuck.__qualname__  # the same function, mended
-        with create_gateway([works], write_keys=KEY, outbox=url, timing=Timing(poll=0.05)) as later:
+        with create_gateway([works], write_keys=KEY, outbox=url, timing=timing) as later:
             wait_until(lambda: later.flush(1), what="the delivery after the restart")
         assert [event["messageId"] for event in arrived] == ["m1"]
 
@@ -399,7 +400,10 @@ class TestDestinations:
         with SegmentStub() as segment:
             segment.fail(status(503))
             gateway = create_gateway(
-                [ForwardToSegment(WRITE_KEY, host=segment.url)], write_keys=KEY, outbox=None
+                [ForwardToSegment(WRITE_KEY, host=segment.url)],
+                write_keys=KEY,
+                outbox=None,
+                timing=Timing(backoff=0.01, poll=0.02),
             )
             body = {**EVENT, "timestamp": "2026-11-24T10:59:30Z", "sentAt": "2026-11-24T11:00:00Z"}
             with gateway, serving(gateway) as url:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from werkzeug.test import Client
 
+from dub_middleware.conversions import Timing
 from dub_middleware.errors import ConfigError, PayloadError
 from dub_middleware.segment import DubSource
 from dub_middleware.webhooks import EVENT_TYPES, WebhookApp, parse, sign
@@ -239,14 +240,16 @@ class TestThroughTheWebhookEndpoint:
     def test_nothing_is_lost_while_segment_is_down(self, segment: SegmentStub, tmp_path: Path) -> None:
         url = f"sqlite:///{tmp_path / 'o.db'}"
         segment.permanent = status(503)
-        source = DubSource(WRITE_KEY, segment.url, outbox=url)
+        timing = Timing(backoff=0.01, poll=0.02)
+        source = DubSource(WRITE_KEY, segment.url, outbox=url, timing=timing)
         assert post(WebhookApp(SECRET, source), "lead.created") == 200
         segment.wait_for_requests(1)
         source.close()
         assert segment.events == []
 
         segment.permanent = None
-        later = DubSource(WRITE_KEY, segment.url, outbox=url)  # the process has been restarted meanwhile
+        # the process has been restarted meanwhile
+        later = DubSource(WRITE_KEY, segment.url, outbox=url, timing=timing)
         assert later.flush(20)
         assert [call["type"] for call in segment.events] == ["identify", "track"]
         later.close()
