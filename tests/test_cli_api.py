@@ -143,7 +143,7 @@ class TestAnalytics:
             "go.localhost:8787/a  $50"
         )
         assert run("analytics", "--group-by", "cities", "--filter", "country=US").startswith("San Francisco")
-        assert run("analytics", "--group-by", "utm_terms") == "No clicks in this time.\n"
+        assert run("analytics", "--group-by", "utm_terms") == "No clicks with known utm_terms in this time.\n"
 
     def test_the_numbers_are_there_for_programs(self, run: Callable[..., str]) -> None:
         told = json.loads(run("analytics", "--json", "--filter", "country=-US"))

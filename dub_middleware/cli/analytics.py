@@ -115,7 +115,7 @@ def _bars(rows: Sequence[dict[str, Any]], args: argparse.Namespace) -> list[str]
     name = _NAMES[args.event]
     shown = [(_label(row), row[name]) for row in rows[: args.limit]]
     if not shown:
-        return [f"No {args.event} in this time."]
+        return [f"No {args.event} with known {args.group_by} in this time."]
     label = min(40, max(len(text) for text, _ in shown))
     numbers = [_short(value, args.event) for _, value in shown]
     size = max(map(len, numbers))
