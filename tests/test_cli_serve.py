@@ -167,6 +167,15 @@ def test_what_cannot_be_served_is_refused_at_the_start(
     assert "Traceback" not in done.err
 
 
+def test_a_wrong_key_of_the_environment_is_told_by_the_name_of_its_variable(
+    database: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUB_API_KEY", "secret")
+    done = run("serve", "--port", "0", "--database", database)
+    assert done.status == 1
+    assert done.err.startswith("dub-middleware serve: DUB_API_KEY must be ")
+
+
 def test_other_machines_may_come_in_with_a_password(database: str) -> None:
     with serving("--host", "0.0.0.0", "--database", database, DUB_PASSWORD="correct horse") as (facts, _):
         port = facts["api"].split(":")[2].split("/")[0]

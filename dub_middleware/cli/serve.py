@@ -22,6 +22,9 @@ PORT = 8787
 DATABASE = "sqlite:///dub.db"
 DEMO_DATABASE = "sqlite:///dub-demo.db"
 
+#: options that only the environment gives
+_VARIABLES = {"api_key": "DUB_API_KEY", "publishable_key": "DUB_PUBLISHABLE_KEY"}
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options; what is not said is read from ``DUB_…`` in the environment."""
@@ -104,7 +107,10 @@ def run(args: argparse.Namespace) -> int:
         )
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with listen(args.host, args.port) as listening:
-        app = create_app(**_options(args, listening, is_private=is_private))
+        try:
+            app = create_app(**_options(args, listening, is_private=is_private))
+        except ConfigError as error:
+            raise error.under(_VARIABLES.get(error.option, error.option)) from None
         with contextlib.ExitStack() as running:
             running.callback(app.close)
             if args.demo:
@@ -121,8 +127,7 @@ def _options(args: argparse.Namespace, listening: socket.socket, *, is_private: 
     """The options of the server that were given; the others keep their defaults."""
     given = {
         "database_url": args.database or (DEMO_DATABASE if args.demo else DATABASE),
-        "api_key": os.environ.get("DUB_API_KEY"),
-        "publishable_key": os.environ.get("DUB_PUBLISHABLE_KEY"),
+        **{option: os.environ.get(name) or None for option, name in _VARIABLES.items()},
         "domains": args.domains,
         "password": args.password or None,
         "base_url": args.base_url or f"http://{_reachable(args.host, listening)}",
