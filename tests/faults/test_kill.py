@@ -135,7 +135,7 @@ class Fatal(RecordingDestination):
         os.write(1, "".join(delivery.id + "\\n" for delivery in batch).encode())
         return outcomes
 
-timing = Timing(backoff=0.02, ambiguous=0.01, poll=0.02, lease=2.0)
+timing = Timing(backoff=0.02, ambiguous=0.001, poll=0.02, lease=2.0)  # each crash doubles the wait
 conversions = Conversions(Fatal(), outbox=sys.argv[1], timing=timing, deliver=False)
 """
 TRACK = f"""

@@ -1,4 +1,4 @@
-"""The clients that people use, as published and unchanged but for their host: Segment's and RudderStack's."""
+"""The clients that people use, as published, unchanged but for host and haste: Segment's, RudderStack's."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from waiting import wait_until
 from wsgi_server import serving
 
 KEY = "wk_test"
+#: seconds for which a client gathers events, which is also how long its end takes
+GATHER = {"upload_interval": 0.05}
 NODE = Path(__file__).parent / "node"
 
 
@@ -56,9 +58,9 @@ def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
 @pytest.fixture(params=["segment", "segment gzip", "rudderstack"])
 def client(request: pytest.FixtureRequest, endpoint: Endpoint) -> Iterator[Any]:
     if request.param == "rudderstack":
-        made = RudderClient(KEY, host=endpoint.url)
+        made = RudderClient(KEY, host=endpoint.url, **GATHER)
     else:
-        made = SegmentClient(KEY, host=endpoint.url, gzip=request.param == "segment gzip")
+        made = SegmentClient(KEY, host=endpoint.url, gzip=request.param == "segment gzip", **GATHER)
     yield made
     made.join()
 
@@ -99,7 +101,7 @@ def test_what_comes_during_an_outage_of_the_outbox_arrives_after_it(tmp_path: Pa
     folder = tmp_path / "missing"
     running = Endpoint(folder)
     with serving(running) as running.url, running.gateway:
-        client = SegmentClient(KEY, host=running.url)
+        client = SegmentClient(KEY, host=running.url, **GATHER)
         client.track("42", "Sign Up")
         wait_until(lambda: 503 in running.statuses, what="the refusal")
         folder.mkdir()
@@ -111,7 +113,7 @@ def test_what_comes_during_an_outage_of_the_outbox_arrives_after_it(tmp_path: Pa
 @pytest.mark.parametrize("make", [SegmentClient, RudderClient], ids=["segment", "rudderstack"])
 def test_what_is_refused_for_good_is_not_sent_again(endpoint: Endpoint, make: Callable[..., Any]) -> None:
     failed: list[Any] = []
-    client = make(KEY, host=endpoint.url, on_error=lambda error, batch: failed.append(error))
+    client = make(KEY, host=endpoint.url, on_error=lambda error, batch: failed.append(error), **GATHER)
     client.track("42", "Sign Up", {"n": float("nan")})  # bare NaN is no JSON
     client.flush()
     client.join()
