@@ -18,8 +18,9 @@ const documents = /* @__PURE__ */ new Set();
  * Put the click id into an element's address.
  * A link that carries an older one gets the new one; a frame is not touched again, since that would reload it.
  * @param {any} element
+ * @param {boolean} [wasThere]  the page came with it
  */
-const tag = (element) => {
+const tag = (element, wasThere) => {
   if (!element.matches?.(WAYS_OUT)) return;
   if (element.srcdoc) watch(element.contentDocument);
   const name = element.srcdoc == null ? 'href' : 'src';
@@ -33,11 +34,19 @@ const tag = (element) => {
   if (!id || !isOutbound(url.hostname) || (name == 'src' && url.searchParams.has(CLICK))) return;
   const others = withoutClickId(url.search);
   url.search = `${others}${others ? '&' : '?'}${CLICK}=${id}`;
-  if (element[name] != url.href) element[name] = url.href;
+  if (element[name] == url.href) return;
+  // A frame whose first page is about to be shown ignores a new address: it starts afresh where it is. Not one that
+  // a script has just added and may hold the window of; that one has not got as far.
+  const { nextSibling, parentNode } = element;
+  const again = wasThere && element.contentDocument;
+  if (again) element.remove();
+  element[name] = url.href;
+  if (again) parentNode.insertBefore(element, nextSibling);
 };
 
 /** @param {any} root */
-const tagBelow = (root) => root.querySelectorAll?.(WAYS_OUT).forEach(tag);
+const tagBelow = (root) =>
+  root.querySelectorAll?.(WAYS_OUT).forEach((/** @type {Element} */ element) => tag(element, documents.has(root)));
 
 const observer = /* @__PURE__ */ new MutationObserver((records) => {
   for (const { target, addedNodes, attributeName } of records) {

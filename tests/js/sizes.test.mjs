@@ -10,12 +10,12 @@ const DIST = new URL('../../static/dist/', import.meta.url);
 const SIZES = {
   'script.js': [1463, 1461],
   'script.site-visit.js': [1575, 1493],
-  'script.outbound-domains.js': [2014, 1893],
+  'script.outbound-domains.js': [2014, 1943],
   'script.conversion-tracking.js': [1893, 1891],
-  'script.site-visit.outbound-domains.js': [2099, 1924],
+  'script.site-visit.outbound-domains.js': [2099, 1963],
   'script.site-visit.conversion-tracking.js': [1986, 1911],
-  'script.outbound-domains.conversion-tracking.js': [2422, 2308],
-  'script.site-visit.outbound-domains.conversion-tracking.js': [2507, 2327],
+  'script.outbound-domains.conversion-tracking.js': [2422, 2362],
+  'script.site-visit.outbound-domains.conversion-tracking.js': [2507, 2379],
 };
 
 test('every variant is smaller than the official one, and within its budget', (t) => {
