@@ -9,11 +9,18 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from postgres_server import PostgresServer, find_binaries
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
+
+# How long an example takes to make or to run says how busy the machine is, and nothing about the code.
+settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.load_profile("suite")
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -74,7 +81,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     # as people have it: one that calls itself headless counts as a bot, whose clicks are not recorded
     agent = f"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{browser.version}"
     fresh = browser.new_context(user_agent=f"{agent} Safari/537.36")
-    fresh.set_default_timeout(10_000)
+    fresh.set_default_timeout(60_000)
     yield fresh
     fresh.close()
     _hide_event_loop()

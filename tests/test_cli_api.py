@@ -185,10 +185,10 @@ class TestEvents:
         assert tail.stdout is not None
         latest: dict[str, Any] = json.loads(tail.stdout.readline())
         assert (latest["event"], latest["eventName"]) == ("sale", "Renewal")
-        httpx.get(f"{base_url}/l/b", headers={"User-Agent": PERSON, "Referer": "https://t.co/x"})
+        httpx.get(f"{base_url}/l/b", headers={"User-Agent": PERSON, "Referer": "https://t.co/x"}, timeout=60)
         assert json.loads(tail.stdout.readline())["click"]["referer"] == "t.co"
         tail.terminate()
-        assert tail.wait(10) != 0
+        assert tail.wait(60) != 0
 
     def test_a_reader_that_goes_ends_it_quietly(
         self, start: Callable[..., subprocess.Popen[str]], base_url: str
@@ -199,7 +199,7 @@ class TestEvents:
         tail.stdout.readline()
         tail.stdout.close()
         tail.stdout = None
-        httpx.get(f"{base_url}/l/b", headers={"User-Agent": PERSON})
+        httpx.get(f"{base_url}/l/b", headers={"User-Agent": PERSON}, timeout=60)
         wait_until(lambda: tail.poll() is not None)
         assert (tail.returncode, tail.stderr.read()) == (0, "")
 

@@ -66,7 +66,7 @@ def serving(*arguments: str, **environ: str) -> Iterator[tuple[dict[str, Any], s
     finally:
         if process.poll() is None:
             process.terminate()
-        process.wait(30)
+        process.wait(60)
         process.stdout.close()
 
 
@@ -85,21 +85,25 @@ def test_the_sdk_works_with_what_serve_tells(database: str) -> None:
             link = dub.links.create(request={"url": "https://shop.test/", "key": "launch"})
             assert link is not None
             assert link.short_link == f"http://go.localhost:{facts['api'].split(':')[2].split('/')[0]}/launch"
-        assert httpx.get(facts["dashboard"]).status_code == 200
+        assert httpx.get(facts["dashboard"], timeout=60).status_code == 200
 
 
 def test_segments_client_works_with_what_serve_tells(database: str) -> None:
     with serving("--database", database, SEGMENT_WRITE_KEY="wk") as (facts, _):
         with Dub(token=facts["api_key"], server_url=facts["api"]) as dub:
             dub.links.create(request={"url": "https://shop.test/", "key": "launch", "track_conversion": True})
-        visit = httpx.get(f"{facts['segment']}/l/launch", headers={"User-Agent": "Mozilla/5.0 Chrome/142.0"})
+        visit = httpx.get(
+            f"{facts['segment']}/l/launch", headers={"User-Agent": "Mozilla/5.0 Chrome/142.0"}, timeout=60
+        )
         click_id = httpx.URL(visit.headers["Location"]).params["dub_id"]
         segment = SegmentClient("wk", host=facts["segment"])
         segment.track("42", "Sign Up", integrations={"Dub (Actions)": {"dub_id": click_id}})
         segment.join()
         headers = {"Authorization": f"Bearer {facts['api_key']}"}
         customers = f"{facts['api']}/customers"
-        found = wait_until(lambda: httpx.get(customers, headers=headers).json(), what="the customer")
+        found = wait_until(
+            lambda: httpx.get(customers, headers=headers, timeout=60).json(), what="the customer"
+        )
         assert found[0]["externalId"] == "42"
 
 
@@ -108,9 +112,9 @@ def test_a_signal_ends_it_cleanly_and_the_keys_are_told_once(database: str, numb
     with serving("--database", database) as (facts, process):
         assert facts["api_key"].startswith("dub_")
         assert facts["publishable_key"].startswith("dub_pk_")
-        httpx.get(facts["dashboard"])
+        httpx.get(facts["dashboard"], timeout=60)
         process.send_signal(number)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     with serving("--database", database) as (facts, _):
         assert (facts["api_key"], facts["publishable_key"]) == (None, None)
 
@@ -124,7 +128,7 @@ def test_what_people_read_at_the_start_says_where_to_go_next(database: str) -> N
     while "Ctrl-C stops it" not in text:
         text += process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=30)
+    rest, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Stopped." in rest
     for part in (
@@ -179,7 +183,7 @@ def test_a_wrong_key_of_the_environment_is_told_by_the_name_of_its_variable(
 def test_other_machines_may_come_in_with_a_password(database: str) -> None:
     with serving("--host", "0.0.0.0", "--database", database, DUB_PASSWORD="correct horse") as (facts, _):
         port = facts["api"].split(":")[2].split("/")[0]
-        answer = httpx.get(f"http://127.0.0.1:{port}/", headers={"Accept": "text/html"})
+        answer = httpx.get(f"http://127.0.0.1:{port}/", headers={"Accept": "text/html"}, timeout=60)
         assert answer.status_code == 302
         assert answer.headers["Location"].startswith("/login")
 
@@ -217,7 +221,7 @@ def test_a_server_killed_before_it_delivers_tells_its_webhooks_after_the_next_st
             click_id = store.record_click(link, Context(url=link.url)).click_id
             store.record_lead(CustomerDetails(external_id="42"), "Sign up", click_id=click_id)
             process.kill()
-            process.wait(30)
+            process.wait(60)
         receiver.permanent = None
         with serving("--database", database):
             wait_until(lambda: any(row.status == 200 for row in store.webhooks.deliveries(webhook.id)))

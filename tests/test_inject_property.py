@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 import html5lib
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
@@ -114,7 +114,7 @@ def in_chunks(page: bytes, sizes: list[int]) -> bytes:
     return b"".join(out)
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1500)
 @given(SOUPS, st.lists(st.integers(0, 12), max_size=12))
 def test_the_script_is_in_head_once_and_the_rest_of_the_tree_is_unchanged(
     page: bytes, sizes: list[int]
@@ -128,7 +128,7 @@ def test_the_script_is_in_head_once_and_the_rest_of_the_tree_is_unchanged(
     assert tree(out, expect=True) == tree(page, expect=False)
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1500)
 @given(SOUPS, st.lists(st.integers(0, 12), max_size=12))
 def test_chunks_make_no_difference(page: bytes, sizes: list[int]) -> None:
     assert in_chunks(page, sizes) == in_chunks(page, [])

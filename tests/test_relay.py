@@ -7,12 +7,13 @@ import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from dub_middleware.config import Config
-from dub_middleware.relay import Relay, RelayResponse
+from dub_middleware.relay import Relay, RelayResponse, limits
 from dub_middleware.relay.limits import Breaker, TokenBuckets
 from dub_stub import refuse
 from stub_http import Fault, Reply, Request, StubServer, raw, status
@@ -57,6 +58,12 @@ def relay(upstream: Upstream) -> Iterator[Relay]:
     made = Relay(options(upstream.url))
     yield made
     made.close()
+
+
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the requests take, the limits give nothing back meanwhile."""
+    monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: 0.0))
 
 
 def send(
@@ -371,6 +378,7 @@ class TestUpstreamTrouble:
         upstream.fail(refuse(429, "Too many requests.", Retry_After="9999999999999"))
         assert ("Retry-After", "300") in send(relay).headers
 
+    @pytest.mark.usefixtures("still")
     def test_is_asked_no_more_after_five_failures(self, upstream: Upstream, relay: Relay) -> None:
         upstream.permanent = Fault("close")
         assert [code(send(relay)) for _ in range(8)] == [502] * 8
@@ -378,6 +386,7 @@ class TestUpstreamTrouble:
 
 
 class TestLimits:
+    @pytest.mark.usefixtures("still")
     def test_a_visitor_may_send_thirty_at_once(self, relay: Relay) -> None:
         codes = [code(send(relay, client=PUBLIC)) for _ in range(31)]
         assert codes == [200] * 30 + [429]
@@ -389,6 +398,7 @@ class TestLimits:
     def test_visitors_behind_an_undeclared_proxy_do_not_share_one_visitors_limit(self, relay: Relay) -> None:
         assert [code(send(relay, client="127.0.0.1")) for _ in range(40)] == [200] * 40
 
+    @pytest.mark.usefixtures("still")
     def test_all_visitors_together_keep_below_the_limit_of_the_key(self, relay: Relay) -> None:
         codes = [code(send(relay, client=f"8.8.{n}.1")) for n in range(200)]
         assert codes[:80] == [200] * 80

@@ -255,7 +255,7 @@ class Receiver:
     def post(self, body: bytes, *, method: str = "POST", **headers: str) -> tuple[int, Any]:
         headers.setdefault("signature", sign(SECRET, body))
         names = {"Dub-Signature": headers["signature"], "Content-Type": "application/json"}
-        connection = http.client.HTTPConnection("127.0.0.1", self._server.server_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self._server.server_port, timeout=60)
         connection.request(method, "/hook", body, names)
         response = connection.getresponse()
         content = response.read()

@@ -125,4 +125,6 @@ def tell(app: WebhookApp, lead: dict[str, Any]) -> int:
         }
     ).encode()
     with serving(app) as url:
-        return httpx.post(url, content=body, headers={"Dub-Signature": sign(SECRET, body)}).status_code
+        return httpx.post(
+            url, content=body, headers={"Dub-Signature": sign(SECRET, body)}, timeout=60
+        ).status_code

@@ -49,7 +49,7 @@ def demo(*options: str) -> Iterator[dict[str, Shop]]:
             }
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=20) == 0
+            assert process.wait(timeout=60) == 0
 
 
 def read_until(lines: Iterable[str], last: str) -> str:

@@ -29,7 +29,7 @@ def test_sys_exit_keeps_what_it_cannot_deliver(
         segment.permanent = status(500)
     segment.delay = {"slow": 1.0, "failing": 0.0, "hanging": 30.0}[server]
     with Program(EXIT, segment.url, outbox) as web:
-        assert web.wait(30) == 3
+        assert web.wait(60) == 3
     segment.permanent, segment.delay = None, 0.0
     assert client(segment).flush(60)
     tally(set(web.lines), arrivals(segment))

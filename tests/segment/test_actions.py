@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dub_middleware import ConfigError, MappingError
@@ -408,7 +408,7 @@ JSON = st.recursive(
 PARTS = st.sampled_from(["userId", "properties", "context", "integrations", "event", "type", "messageId"])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(
     st.sampled_from([LEAD, SALE]),
     st.dictionaries(PARTS, JSON, max_size=3),

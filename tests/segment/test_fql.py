@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dub_middleware import FQLError
@@ -111,7 +111,7 @@ def test_a_hostile_text_is_refused(text: str) -> None:
         parse_fql(text)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(st.text(st.sampled_from("type=event\"'!()<>.,\\ \n5-[]andorulcim*x😀"), max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:

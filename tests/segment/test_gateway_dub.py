@@ -25,7 +25,7 @@ SIGN_UP = {
     "integrations": {"All": True, "Dub (Actions)": {"dub_id": CLICK}},
 }
 LEAD = {"clickId": CLICK, "eventName": "Sign Up", "customerExternalId": "42"}
-CLIENT = httpx.Client()  # one for all: each makes a TLS context
+CLIENT = httpx.Client(timeout=60)  # one for all: each makes a TLS context
 
 
 class Way:

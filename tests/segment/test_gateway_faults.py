@@ -69,7 +69,7 @@ def kill(server: subprocess.Popen[bytes]) -> None:
 
 
 def connected(port: int) -> contextlib.closing[http.client.HTTPConnection]:
-    return contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10))
+    return contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60))
 
 
 def post(connection: http.client.HTTPConnection, ids: list[str]) -> bool:

@@ -34,7 +34,7 @@ from wsgi_server import serving
 KEY = "wk_test"
 OK = {"success": True}
 ORIGIN = {"Origin": "https://shop.test"}
-CLIENT = httpx.Client()  # one for all: each makes a TLS context
+CLIENT = httpx.Client(timeout=60)  # one for all: each makes a TLS context
 EVENT = {"userId": "42", "event": "Sign Up", "messageId": "m1"}
 
 

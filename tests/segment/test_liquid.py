@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dub_middleware import MappingError
@@ -108,7 +108,7 @@ PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(st.lists(PIECES, max_size=14).map("".join))
 def test_any_template_renders_text_or_gives_a_documented_error(template: str) -> None:
     with contextlib.suppress(MappingError):

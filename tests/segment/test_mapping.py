@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dub_middleware import MappingError
@@ -236,7 +236,7 @@ MAPPINGS = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100)
 @given(
     st.dictionaries(st.sampled_from("abcd"), MAPPINGS, max_size=3),
     st.dictionaries(st.sampled_from("abc"), VALUES),

@@ -17,7 +17,7 @@ def test_visitors_who_click_at_the_same_time_are_counted_once_each(server: Serve
 
     def follow(number: int) -> str:
         headers = {"User-Agent": PERSON, "X-Forwarded-For": f"203.0.113.{number % VISITORS}"}
-        response = httpx.get(f"{base_url}/l/x", headers=headers)
+        response = httpx.get(f"{base_url}/l/x", headers=headers, timeout=60)
         assert response.status_code == 302
         return response.headers["Location"]
 

@@ -37,7 +37,7 @@ def link(store: Store) -> Link:
 @pytest.fixture
 def click_id(base_url: str, link: Link) -> str:
     """The id of a click on the link."""
-    visit = httpx.get(f"{base_url}/l/spring", headers={"User-Agent": PERSON})
+    visit = httpx.get(f"{base_url}/l/spring", headers={"User-Agent": PERSON}, timeout=60)
     return str(httpx.URL(visit.headers["Location"]).params["dub_id"])
 
 
@@ -83,10 +83,10 @@ def test_mappings_of_ones_own(store: Store, database_url: str, tmp_path: Path, l
     options = Options(database_url=database_url, segment_write_key=WRITE_KEY, segment_mappings=file)
     server = Server(options, store)
     with serving(server) as url:
-        visit = httpx.get(f"{url}/l/spring", headers={"User-Agent": PERSON})
+        visit = httpx.get(f"{url}/l/spring", headers={"User-Agent": PERSON}, timeout=60)
         click = httpx.URL(visit.headers["Location"]).params["dub_id"]
         event = {"writeKey": WRITE_KEY, "userId": "42", "event": "Booked", "properties": {"click": click}}
-        assert httpx.post(f"{url}/v1/track", json=event).json() == {"success": True}
+        assert httpx.post(f"{url}/v1/track", json=event, timeout=60).json() == {"success": True}
         (lead,), _ = recorded(server)
     server.close()
     assert (lead.click_id, lead.name) == (click, "Demo")

@@ -10,8 +10,9 @@ import httpx
 
 KEY = "dub_abcdefghijklmnopqrstuvwx"
 
-#: for a client of httpx that only goes to loopback: to load certificates takes longer than most tests
-PLAIN: dict[str, Any] = {"verify": False}
+#: for a client of httpx that only goes to loopback: to load certificates takes longer than most tests,
+#: and a busy machine longer to answer than the five seconds that httpx would wait
+PLAIN: dict[str, Any] = {"verify": False, "timeout": 60}
 
 
 @dataclass

@@ -118,7 +118,7 @@ class StubServer:
         self._server.server_close()
         self._thread.join(10)
 
-    def wait_for_requests(self, count: int, timeout: float = 20.0) -> None:
+    def wait_for_requests(self, count: int, timeout: float = 60.0) -> None:
         """Return once this many requests have come in; fail the test after ``timeout`` seconds."""
         with self._arrival:
             arrived = self._arrival.wait_for(lambda: len(self.requests) >= count, timeout)

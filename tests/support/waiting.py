@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], timeout: float = 20, what: str = "the condition") -> T:
+def wait_until(condition: Callable[[], T], timeout: float = 60, what: str = "the condition") -> T:
     """Return the first true value of ``condition``; fail with ``what`` after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):

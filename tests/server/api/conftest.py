@@ -23,7 +23,7 @@ def server_options() -> dict[str, Any]:
 @pytest.fixture
 def dub(base_url: str) -> Iterator[Dub]:
     """The official client, as it is."""
-    with Dub(token=KEY, server_url=f"{base_url}/api") as client:
+    with Dub(token=KEY, server_url=f"{base_url}/api", timeout_ms=60_000) as client:
         yield client
 
 

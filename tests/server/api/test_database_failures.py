@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api_client import KEY
+from api_client import KEY, PLAIN
 from dub_middleware.server import Server
 from dub_middleware.server.store import sqlite_file
 
@@ -25,7 +25,8 @@ def test_lead_is_not_acknowledged_while_the_database_is_locked(
     base_url: str, click: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", 100)
-    with httpx.Client(base_url=f"{base_url}/api", headers={"Authorization": f"Bearer {KEY}"}) as client:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with httpx.Client(base_url=f"{base_url}/api", headers=headers, **PLAIN) as client:
         link = {"url": "https://shop.test/", "key": "launch", "trackConversion": True}
         assert client.post("/links", json=link).status_code == 200
         lead = {"clickId": click("launch"), "eventName": "Sign up", "customerExternalId": "42"}
@@ -56,7 +57,7 @@ def test_a_count_that_takes_too_long_is_given_up_with_a_message(
     # two filters at once are counted event by event, everything else here is done in a few steps
     filtered = {"event": "clicks", "interval": "all", "country": "Unknown", "continent": "Unknown"}
     headers = {"Authorization": f"Bearer {KEY}"}
-    with httpx.Client(base_url=base_url, headers=headers, params=filtered) as client:
+    with httpx.Client(base_url=base_url, headers=headers, params=filtered, **PLAIN) as client:
         assert client.get("/api/analytics").json()["clicks"] == 5001
         monkeypatch.setattr(sqlite_file, "READ_LIMIT", 0)
         monkeypatch.setattr(sqlite_file, "STEPS", 20_000)

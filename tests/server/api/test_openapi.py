@@ -69,7 +69,7 @@ def test_every_operation_is_named_and_told(server: Server) -> None:
 
 def test_it_is_served_where_clients_look_for_it(api: Api) -> None:
     below = api("GET", "/openapi.json")
-    above = httpx.get(f"{api.client.base_url}/openapi.json")
+    above = httpx.get(f"{api.client.base_url}/openapi.json", timeout=60)
     assert below.json() == above.json()
     assert below.headers["Access-Control-Allow-Origin"] == "*"
 

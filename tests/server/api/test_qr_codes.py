@@ -14,7 +14,7 @@ from dub_middleware.server import Server
 def test_the_address_in_a_link_object_is_an_image(server: Server, base_url: str) -> None:
     link = server.store.links.create({"domain": "go.localhost", "key": "launch", "url": "https://shop.test/"})
     address = server.objects.qr_code(link).replace(server.options.base_url, base_url)
-    answer = httpx.get(address)
+    answer = httpx.get(address, timeout=60)
     assert answer.headers["Content-Type"] == "image/png"
     width, height = struct.unpack(">II", answer.content[16:24])
     assert width == height >= 600
@@ -37,6 +37,6 @@ def test_the_sdk_draws_one(server: Server, base_url: str) -> None:
     ],
 )
 def test_what_cannot_be_drawn_is_refused(base_url: str, query: str, message: str) -> None:
-    answer = httpx.get(f"{base_url}/api/qr?{query}")
+    answer = httpx.get(f"{base_url}/api/qr?{query}", timeout=60)
     assert answer.status_code == 422
     assert answer.json()["error"]["message"].startswith(message)

@@ -121,7 +121,9 @@ def place(server: Server, link: Link, record: Record) -> Callable[[str], str]:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=40,
+    suppress_health_check=[*settings().suppress_health_check, HealthCheck.function_scoped_fixture],
+    database=None,
 )
 @given(
     path=st.sampled_from(PAGES),

@@ -37,7 +37,7 @@ def server(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def listen(site: str, cursor: str) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-    connection = http.client.HTTPConnection(urlsplit(site).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(site).netloc, timeout=60)
     connection.request("GET", f"/events/stream?after={cursor}")
     return connection, connection.getresponse()
 

@@ -30,7 +30,7 @@ def tab(context: BrowserContext, **options: Any) -> Page:
     """A tab of another profile in the same browser."""
     assert context.browser is not None
     page = context.browser.new_context(**options).new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(60_000)
     return page
 
 
