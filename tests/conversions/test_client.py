@@ -226,7 +226,7 @@ def test_a_refused_key_pauses_the_destination_and_keeps_the_queue(
     receipts = [conversions.track_lead(customer_external_id=str(n), click_id=CLICK) for n in range(5)]
     wait_until(lambda: len(segment.events) == 5 and len(dub.requests) >= 2)
     assert {receipt.states["dub"] for receipt in receipts} == {"pending"}
-    assert any(isinstance(e, DeliveryError) and e.state == "paused" for e in errors)
+    wait_until(lambda: any(isinstance(e, DeliveryError) and e.state == "paused" for e in errors))
     dub.key = KEY
     assert conversions.flush()
     assert {receipt.state for receipt in receipts} == {"delivered"}

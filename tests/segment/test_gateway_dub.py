@@ -14,6 +14,7 @@ from dub_middleware.segment import DubActions, DubSource, create_gateway
 from dub_middleware.segment.gateway import Gateway
 from dub_stub import KEY, DubStub
 from stub_http import status
+from waiting import wait_until
 from wsgi_server import serving
 
 CLICK = "clk0123456789abc"
@@ -81,7 +82,7 @@ def test_what_no_mapping_wants_costs_nothing(way: Way, dub: DubStub) -> None:
 
 def test_what_the_destination_fails_on_is_told_and_takes_no_other_with_it(way: Way, dub: DubStub) -> None:
     way.post({**SIGN_UP, "messageId": "m0", "integrations": {}}, SIGN_UP)
-    (error,) = way.errors
+    (error,) = wait_until(lambda: way.errors)  # told once it is written down
     assert isinstance(error, DeliveryError)
     assert (error.destination, error.state, error.event_id) == ("dub-actions", "rejected", "m0")
     assert "trackLead: The root value is missing the required field 'clickId'." in str(error)
@@ -91,7 +92,7 @@ def test_what_the_destination_fails_on_is_told_and_takes_no_other_with_it(way: W
 def test_what_dub_refuses_is_told(way: Way, dub: DubStub) -> None:
     dub.unknown_clicks.add(CLICK)
     way.post(SIGN_UP)
-    (error,) = way.errors
+    (error,) = wait_until(lambda: way.errors)  # told once it is written down
     assert "Click event not found" in str(error)
 
 
