@@ -34,6 +34,8 @@ CHROMIUM_DISABLED = (
     *("PreconnectToSearch", "ThirdPartyStoragePartitioning"),
 )
 
+PATIENCE = 60_000  # milliseconds for what a page shall do: a busy machine is no failure
+
 # Every name resolves to this machine: a test may use any host (www.shop.test), none reaches the network.
 CHROMIUM_ARGS = [
     f"--disable-features={','.join(CHROMIUM_DISABLED)}",
@@ -58,7 +60,7 @@ def chromium_path() -> str | None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One headless Chromium for the run; ask for `context` or `page` unless a test needs the process."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     path = chromium_path()
     if path is None:
@@ -66,6 +68,7 @@ def browser() -> Iterator[Browser]:
             "Chromium is not installed: apt-get install chromium, or set DUB_TEST_CHROMIUM to its path.",
             pytrace=False,
         )
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=path, headless=True, args=CHROMIUM_ARGS)
         _hide_event_loop()
@@ -81,7 +84,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     # as people have it: one that calls itself headless counts as a bot, whose clicks are not recorded
     agent = f"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{browser.version}"
     fresh = browser.new_context(user_agent=f"{agent} Safari/537.36")
-    fresh.set_default_timeout(60_000)
+    fresh.set_default_timeout(PATIENCE)
     yield fresh
     fresh.close()
     _hide_event_loop()

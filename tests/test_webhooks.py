@@ -317,17 +317,17 @@ class TestApp:
 
         def slow(event: WebhookEvent) -> None:
             entered.set()
-            leave.wait(20)
+            leave.wait(60)
 
         app = WebhookApp(SECRET, slow)
         body = encoded()
         headers = {"DUB-SIGNATURE": sign(SECRET, body)}
         with ThreadPoolExecutor(1) as pool:
             first = pool.submit(app.handle, body, headers)
-            assert entered.wait(20)
+            assert entered.wait(60)
             second = app.handle(body, headers)
             leave.set()
-            assert first.result(20).status == 200
+            assert first.result(60).status == 200
         assert second.status == 503
         assert ("Retry-After", "60") in second.headers
         assert json.loads(app.handle(body, headers).body) == {"status": "duplicate"}

@@ -36,7 +36,7 @@ class TestConfiguration:
     def test_the_page_is_shown(self, page: Page, serve: Serve) -> None:
         page.goto(serve().url())
         assert page.title() == "A shop"
-        assert page.get_by_role("main").is_visible()
+        page.get_by_role("main").wait_for()
 
     def test_the_domains_are_there_for_the_page(self, page: Page, serve: Serve) -> None:
         domains = {"refer": "go.example.com", "site": "site.example.com", "outbound": ["a.com", "b.com"]}

@@ -150,7 +150,7 @@ def test_the_script_runs_under_the_strict_policy(page: Page, shop: str, path: st
 def test_a_form_that_lacks_something_says_so(page: Page, shop: str) -> None:
     page.goto(f"{shop}/signup?plan=boulder")
     page.get_by_role("button", name="Sign up").click()
-    assert page.locator("#email-error").is_visible()
+    page.locator("#email-error").wait_for()
 
 
 def sign_up_and_pay(page: Page) -> None:

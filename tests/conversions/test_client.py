@@ -555,7 +555,7 @@ def test_an_event_after_the_close_is_delivered_all_the_same(client: Client, dub:
     conversions = client(api(dub))
     for customer in ("1", "2"):
         receipt = conversions.track_lead(customer_external_id=customer, click_id=CLICK, mode=mode)
-        conversions.close(timeout=10)
+        conversions.close(timeout=60)
         assert receipt.state == "delivered"
         assert not [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("dub")]
     assert [body["customerExternalId"] for body in dub.leads] == ["1", "2"]

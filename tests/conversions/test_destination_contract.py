@@ -96,7 +96,7 @@ class RemoteContract(DestinationContract):
         context = multiprocessing.get_context("fork")
         child = context.Process(target=send_from_child, args=(destination,))
         child.start()
-        child.join(20)
+        child.join(60)
         assert child.exitcode == 0
         destination.send([delivery(destination, lead("parent again"))])
         assert self.arrived() == 3

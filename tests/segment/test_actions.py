@@ -349,7 +349,7 @@ class TestSend:
     def test_what_comes_after_the_close_is_delivered_too(self, stub: DubStub, actions: DubActions) -> None:
         for event in (LEAD, with_(LEAD, messageId="later")):
             actions.send(event)
-            actions.close(timeout=10)
+            actions.close(timeout=60)
         assert len(stub.requests) == 2
 
     def test_tries_again_when_dub_is_down(self, stub: DubStub, actions: DubActions) -> None:

@@ -391,7 +391,7 @@ def test_a_killed_server_loses_no_webhook(tmp_path: Path, receiver: Receiver, st
         assert process.stdout.readline() == b"recorded\n"
         receiver.wait_for_requests(1)
         process.send_signal(signal.SIGKILL)
-    assert process.wait(20) == -signal.SIGKILL
+    assert process.wait(60) == -signal.SIGKILL
     process.stdout.close()
     assert process.stdin is not None
     process.stdin.close()

@@ -59,7 +59,7 @@ def test_a_wrong_password_is_told_and_logging_out_closes_the_door(page: Page, si
     page.goto(f"{site}/settings")
     page.get_by_label("Password").fill("guess")
     page.get_by_role("button", name="Log in").click()
-    assert page.get_by_text("That is not the password.").is_visible()
+    page.get_by_text("That is not the password.").wait_for()
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url("**/settings")
@@ -92,7 +92,7 @@ def test_a_link_is_made_and_followed_to_the_shop(page: Page, context: BrowserCon
         page.get_by_label("Source", exact=True).fill("newsletter")
         page.get_by_role("button", name="Create the link").click()
         page.wait_for_url(re.compile("/links/link_"))
-        assert page.get_by_role("heading", name="go.localhost/launch").is_visible()
+        page.get_by_role("heading", name="go.localhost/launch").wait_for()
         code = page.get_by_role("img", name="QR code of go.localhost/launch")
         assert code.evaluate("image => image.complete && image.naturalWidth > 100")
         with context.expect_page() as opened:
@@ -100,7 +100,7 @@ def test_a_link_is_made_and_followed_to_the_shop(page: Page, context: BrowserCon
         opened.value.wait_for_url(re.compile(r"utm_source=newsletter&dub_id=\w+"))
         assert opened.value.url.startswith(destination)
         page.reload()
-        assert page.locator(".facts").get_by_text("1", exact=True).first.is_visible()
+        page.locator(".facts").get_by_text("1", exact=True).first.wait_for()
 
 
 def test_a_key_is_shown_once(page: Page, site: str) -> None:
